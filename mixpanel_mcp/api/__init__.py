@@ -1,0 +1,1 @@
+"""The shared HTTP layer: regions, requests, retries, errors. Knows HTTP; knows nothing of MCP."""

@@ -1,0 +1,257 @@
+"""The shared client: region, credentials, deadlines and retries for every request there is."""
+
+import base64
+import gzip
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlencode
+
+import anyio
+
+from mixpanel_mcp.api import errors
+from mixpanel_mcp.api.regions import origin
+from mixpanel_mcp.api.replies import Reply, decoded, failure, read_whole, retry_after_seconds
+from mixpanel_mcp.api.request import Credential, Pairs, Repeat, Request
+from mixpanel_mcp.api.retry import (
+    AttemptFailedError,
+    Deadline,
+    Outcome,
+    Pacing,
+    attempt_seconds,
+    may_repeat,
+    pause_seconds,
+    wanted,
+)
+from mixpanel_mcp.settings import Connection
+
+if TYPE_CHECKING:
+    from mixpanel_mcp.api.transport import Response, Transport
+
+_Answer = TypeVar("_Answer")
+
+
+class MixpanelClient:
+    """One per server. Sends what it is given; whether it may be sent is decided before."""
+
+    def __init__(self, connection: Connection, pacing: Pacing | None = None) -> None:
+        self.connection = connection
+        self.pacing = pacing or Pacing()
+        self._opened: Transport | None = None
+
+    async def send(self, request: Request, *, repeat: Repeat, deadline: Deadline) -> Reply:
+        """Send and read the whole reply, whatever its status short of 429 and 5xx.
+
+        Raises:
+            NotConfiguredError: a credential is missing; nothing was sent.
+            RateLimitedError, UnavailableError: and no retry was left.
+            OutcomeUnknownError: a write that may have happened.
+            UnreadableReplyError: too large, or damaged on its way.
+        """
+
+        async def attempt(seconds: float) -> Reply:
+            async with self._exchange(request, seconds) as response:
+                reply = await _whole(response)
+            _raise_if_repeatable(reply)
+            return reply
+
+        return await self._repeated(request, repeat, deadline, attempt)
+
+    @asynccontextmanager
+    async def stream(
+        self, request: Request, *, deadline: Deadline
+    ) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """Open a read whose body is consumed piece by piece; only the opening is retried.
+
+        What was already handed on cannot be taken back, so a stream that breaks is the
+        consumer's to report.
+
+        Raises:
+            MixpanelError: what the status means, when it is not 200.
+            UnavailableError: the stream broke off, or the deadline passed.
+        """
+        async with AsyncExitStack() as open_reply:
+
+            async def attempt(seconds: float) -> "Response":
+                async with AsyncExitStack() as opening:
+                    response = await opening.enter_async_context(self._exchange(request, seconds))
+                    if response.status != 200:
+                        reply = await _whole(response)
+                        _raise_if_repeatable(reply)
+                        raise failure(request, reply)
+                    open_reply.push_async_callback(opening.pop_all().aclose)
+                    return response
+
+            response = await self._repeated(request, Repeat.READ, deadline, attempt)
+            try:
+                with anyio.fail_after(max(0, deadline.remaining())):
+                    yield decoded(response.raw(), response.headers.get("content-encoding", ""))
+            except (AttemptFailedError, TimeoutError) as error:
+                raise errors.UnavailableError(
+                    f"The reply of {request.shown} broke off before its end."
+                ) from error
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()
+
+    async def _repeated(
+        self,
+        request: Request,
+        repeat: Repeat,
+        deadline: Deadline,
+        attempt: Callable[[float], Awaitable[_Answer]],
+    ) -> _Answer:
+        timed_out = made = 0
+        while True:
+            made += 1
+            try:
+                return await _bounded(attempt, self._seconds(request, repeat, deadline))
+            except AttemptFailedError as failed:
+                again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
+                again = again and wanted(failed.outcome, request.retry, attempt=made)
+                pause = self._pause(request, failed, made)
+                if not again or pause >= deadline.remaining():
+                    raise _gave_up(request, repeat, failed, pause if again else None) from failed
+                timed_out += failed.outcome is Outcome.TIMED_OUT
+            await self.pacing.sleep(pause)
+
+    def _seconds(self, request: Request, repeat: Repeat, deadline: Deadline) -> float:
+        seconds = attempt_seconds(deadline, repeat)
+        return min(seconds, request.timeout_seconds) if request.timeout_seconds else seconds
+
+    def _pause(self, request: Request, failed: AttemptFailedError, made: int) -> float:
+        reply = failed.reply
+        asked = retry_after_seconds(reply.headers, self.pacing.now()) if reply else None
+        return pause_seconds(made, asked, self.pacing, request.retry)
+
+    @asynccontextmanager
+    async def _exchange(self, request: Request, seconds: float) -> AsyncGenerator["Response"]:
+        credential = self._credential(request)
+        if self._opened is None:
+            # httpx costs more to import than the rest of this package together.
+            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
+
+            self._opened = Transport(self.connection)
+        url = origin(self.connection, request.region, request.family) + request.path
+        if request.query:
+            url += "?" + urlencode(request.query)
+        body = gzip.compress(request.body, 6, mtime=0) if request.compress else request.body
+        headers = [*_headers(request), *credential]
+        async with self._opened.exchange(request.method, url, headers, body, seconds) as response:
+            yield response
+
+    def _credential(self, request: Request) -> Pairs:
+        match request.credential:
+            case Credential.NONE:
+                return ()
+            case Credential.PROJECT_TOKEN:
+                return (("Authorization", _basic(project_token(self.connection), "")),)
+            case Credential.SERVICE_ACCOUNT:
+                return (("Authorization", _basic(*service_account(self.connection))),)
+
+
+def service_account(connection: Connection) -> tuple[str, str]:
+    """Name and secret of the service account.
+
+    Raises:
+        NotConfiguredError: one of them is not set.
+    """
+    missing = [
+        variable
+        for variable, value in (
+            ("MIXPANEL_USERNAME", connection.username),
+            ("MIXPANEL_PASSWORD", connection.password),
+        )
+        if not value
+    ]
+    if missing or connection.username is None or connection.password is None:
+        raise errors.NotConfiguredError(
+            f"Nothing was sent: this call needs a service account, and {' and '.join(missing)} "
+            "is not set. Ask the person to set it in this server's configuration (Mixpanel: "
+            "Organization Settings > Service Accounts) and to restart the server."
+        )
+    return connection.username, connection.password.get_secret_value()
+
+
+def project_token(connection: Connection) -> str:
+    """The token that names the project in what is written.
+
+    Raises:
+        NotConfiguredError: it is not set.
+    """
+    if connection.project_token is None:
+        raise errors.NotConfiguredError(
+            "Nothing was sent: this call needs the project token, and MIXPANEL_PROJECT_TOKEN is "
+            "not set. Ask the person to set it in this server's configuration (Mixpanel: Project "
+            "Settings > Access Keys) and to restart the server."
+        )
+    return connection.project_token.get_secret_value()
+
+
+def _basic(username: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def _headers(request: Request) -> Pairs:
+    headers = list(request.headers)
+    given = {name.lower() for name, _ in headers}
+    if request.content_type and "content-type" not in given:
+        headers.append(("Content-Type", request.content_type))
+    if request.compress:
+        headers.append(("Content-Encoding", "gzip"))
+    if "accept-encoding" not in given:
+        headers.append(("Accept-Encoding", "gzip" if request.accept_gzip else "identity"))
+    return tuple(headers)
+
+
+async def _whole(response: "Response") -> Reply:
+    pieces = decoded(response.raw(), response.headers.get("content-encoding", ""))
+    return Reply(response.status, response.headers, await read_whole(pieces))
+
+
+def _raise_if_repeatable(reply: Reply) -> None:
+    if reply.status == 429:
+        raise AttemptFailedError(Outcome.RATE_LIMITED, reply)
+    # 501 says that it will always be so.
+    if reply.status >= 500 and reply.status != 501:
+        raise AttemptFailedError(Outcome.SERVER_ERROR, reply)
+
+
+async def _bounded(attempt: Callable[[float], Awaitable[_Answer]], seconds: float) -> _Answer:
+    """Run one attempt: a reply that trickles is ended as surely as one that never comes."""
+    try:
+        with anyio.fail_after(max(0, seconds)):
+            return await attempt(seconds)
+    except TimeoutError as error:
+        raise AttemptFailedError(Outcome.TIMED_OUT) from error
+
+
+def _gave_up(
+    request: Request, repeat: Repeat, failed: AttemptFailedError, pause: float | None
+) -> errors.MixpanelError:
+    """The error of the last attempt; `pause` is what another one would have waited."""
+    waited = f" Wait at least {pause:.0f} s before you try again." if pause is not None else ""
+    if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
+        return failure(request, failed.reply, waited)
+    if failed.outcome is Outcome.NEVER_SENT:
+        return errors.UnavailableError(
+            f"Nothing was sent: Mixpanel could not be reached for {request.shown}. "
+            "Check the network, a proxy, MIXPANEL_REGION and MIXPANEL_BASE_URL."
+        )
+    if repeat is Repeat.UNSAFE:
+        return errors.OutcomeUnknownError(
+            f"{request.shown} {_END[failed.outcome]}: it may have happened. It was not sent again, "
+            "because a second arrival would count twice. Read the data back before you repeat it."
+        )
+    if failed.reply is not None:
+        return failure(request, failed.reply, waited)
+    safe = " Sending the same again is safe." if repeat is Repeat.SAFE else ""
+    return errors.UnavailableError(f"{request.shown} {_END[failed.outcome]}.{safe}{waited}")
+
+
+_END = {
+    Outcome.SERVER_ERROR: "was answered with a server error",
+    Outcome.DROPPED: "lost its connection before the answer",
+    Outcome.TIMED_OUT: "got no answer in time",
+}

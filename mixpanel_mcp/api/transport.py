@@ -1,0 +1,86 @@
+"""The one place that speaks HTTP. Imported at the first request, so that start-up stays quick."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import httpx
+
+from mixpanel_mcp import __version__
+from mixpanel_mcp.api.retry import AttemptFailedError, Outcome
+from mixpanel_mcp.settings import Connection, is_loopback
+
+_CONNECT_SECONDS = 10.0
+# More connections than Mixpanel answers at once only slow the pool down.
+_LIMITS = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30)
+
+
+@dataclass(frozen=True)
+class Response:
+    """A reply whose body is still on its way."""
+
+    status: int
+    headers: Mapping[str, str]
+    _response: httpx.Response
+
+    async def raw(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._response.aiter_raw():
+                yield piece
+        except httpx.TransportError as error:
+            raise AttemptFailedError(_outcome_of(error)) from error
+
+
+def _outcome_of(error: httpx.TransportError) -> Outcome:
+    match error:
+        case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
+            return Outcome.NEVER_SENT
+        case httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | httpx.ProxyError():
+            return Outcome.NEVER_SENT
+        case httpx.TimeoutException():
+            return Outcome.TIMED_OUT
+        case _:
+            return Outcome.DROPPED
+
+
+class Transport:
+    """A pool of kept-alive HTTP/1.1 connections. Redirects and cookies are never followed or kept."""
+
+    def __init__(self, connection: Connection) -> None:
+        # A proxy from the environment has no business between us and a sandbox on loopback.
+        local = connection.base_url is not None and is_loopback(
+            httpx.URL(connection.base_url).host.strip("[]")
+        )
+        self._client = httpx.AsyncClient(
+            follow_redirects=False,
+            trust_env=not local,
+            limits=_LIMITS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            headers={"User-Agent": f"mixpanel-mcp/{__version__}", "Accept": "*/*"},
+        )
+
+    @asynccontextmanager
+    async def exchange(
+        self, method: str, url: str, headers: list[tuple[str, str]], body: bytes, seconds: float
+    ) -> AsyncGenerator[Response]:
+        """Send a request and open its reply; `seconds` bounds each wait for bytes.
+
+        Raises:
+            AttemptFailedError: there is no reply, or (from `raw`) it broke off.
+        """
+        timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+        request = self._client.build_request(
+            method, url, headers=headers, content=body or None, timeout=timeout
+        )
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise AttemptFailedError(_outcome_of(error)) from error
+        try:
+            yield Response(response.status_code, response.headers, response)
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        await self._client.aclose()

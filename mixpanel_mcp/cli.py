@@ -1,0 +1,222 @@
+"""The command `mixpanel-mcp`: with demo.py the only place that prints.
+
+On stdio the protocol owns stdout, so whatever `serve` has to say goes to stderr.
+"""
+
+import argparse
+import difflib
+import json
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pydantic import SecretStr
+
+from mixpanel_mcp import __version__
+from mixpanel_mcp.settings import (
+    CONNECTION_PREFIX,
+    POLICY_NAMES,
+    Connection,
+    Policy,
+    Settings,
+    SettingsError,
+    flag_of,
+    load_settings,
+    nearest,
+)
+
+if TYPE_CHECKING:
+    from mixpanel_mcp.sandbox import RunningSandbox
+
+_COMMANDS = ("serve", "demo", "sandbox", "tools")
+_SWITCHES = {"read_only"}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
+        given.insert(0, "serve")
+    if not given[0].startswith("-") and given[0] not in _COMMANDS:
+        _stop([f"{given[0]!r:.40} is no command{nearest(given[0], _COMMANDS)}"])
+    options, unknown = _parser().parse_known_args(given)
+    faults = [_unknown_argument(argument, options.command) for argument in unknown]
+    match options.command:
+        case "serve":
+            _serve(options, faults)
+        case "demo":
+            _demo(faults)
+        case "sandbox":
+            _sandbox(options, faults)
+        case _:
+            _tools(options, faults)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mixpanel-mcp", description="A Model Context Protocol server for Mixpanel."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    serve = _command(commands, "serve", "serve MCP over stdio (the default command)")
+    _add_policy(serve)
+    serve.add_argument(
+        "--sandbox", action="store_true", help="work on an embedded Mixpanel with demo data"
+    )
+
+    _command(commands, "demo", "watch a client work on the embedded Mixpanel")
+
+    sandbox = _command(commands, "sandbox", "run the embedded Mixpanel on its own")
+    sandbox.add_argument("--port", type=int, default=0, help="port on loopback (any free one)")
+    sandbox.add_argument("--empty", action="store_true", help="without the demo project")
+    sandbox.add_argument("--data", type=Path, help="file that keeps the state")
+
+    tools = _command(commands, "tools", "list the tools that the settings leave")
+    _add_policy(tools)
+    tools.add_argument("--json", action="store_true", help="as a client sees them")
+    tools.add_argument("--origins", action="store_true", help="print the origins in use as JSON")
+    tools.add_argument("--write-readme", action="store_true", help="write README.md's tool table")
+    return parser
+
+
+def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    # Abbreviations would let a misspelt safety flag pass for another one.
+    return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+
+
+def _add_policy(parser: argparse.ArgumentParser) -> None:
+    for name, field in Policy.model_fields.items():
+        if name in _SWITCHES:
+            parser.add_argument(
+                flag_of(name), action="store_const", const=True, help=field.description
+            )
+        else:
+            parser.add_argument(flag_of(name), metavar="VALUE", help=field.description)
+
+
+def _unknown_argument(argument: str, command: str) -> str:
+    known = [flag_of(name) for name in POLICY_NAMES] + ["--sandbox", "--port", "--empty", "--data"]
+    known += ["--json", "--origins", "--write-readme"]
+    flag = argument.split("=", maxsplit=1)[0]
+    if flag.startswith("-") and (close := difflib.get_close_matches(flag, known, n=1)):
+        return f"{flag}: {command} has no such flag; did you mean {close[0]}?"
+    return f"{flag:.60}: {command} has no such argument; see mixpanel-mcp {command} --help"
+
+
+def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
+    from mixpanel_mcp.operation import OPERATIONS  # noqa: PLC0415
+    from mixpanel_mcp.operations import TOOLSETS  # noqa: PLC0415 - demo and sandbox need none
+
+    names = {"toolsets": TOOLSETS, "tools": OPERATIONS, "exclude_tools": OPERATIONS}
+    flags = {name: getattr(options, name) for name in POLICY_NAMES}
+    try:
+        return load_settings(os.environ, flags, names=names, faults=faults)
+    except SettingsError as error:
+        _stop(error.faults)
+
+
+def _stop(faults: Sequence[str]) -> NoReturn:
+    print("mixpanel-mcp did not start:", *faults, sep="\n  ", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
+    )
+    logging.getLogger("mixpanel_mcp.audit").setLevel(logging.INFO)
+
+
+def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    settings = _settings(options, faults)
+    _log_to_stderr()
+    from mixpanel_mcp.server import create_server, offered  # noqa: PLC0415 - mcp is half a second
+    from mixpanel_mcp.transports import serve_stdio  # noqa: PLC0415
+
+    if not offered(settings.policy):
+        _stop(["the settings leave no tool: look at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"])
+    with ExitStack() as running:
+        if options.sandbox:
+            connection = _sandbox_connection(_start_sandbox(running))
+            settings = settings.with_connection(connection)
+            for line in _variables(settings.connection):
+                print(line, file=sys.stderr)
+        serve_stdio(create_server(settings))
+
+
+def _sandbox_connection(started: "RunningSandbox") -> Connection:
+    from mixpanel_mcp import sandbox  # noqa: PLC0415
+
+    return Connection(
+        name="sandbox",
+        username=sandbox.USERNAME,
+        password=SecretStr(sandbox.PASSWORD),
+        project_token=SecretStr(sandbox.TOKEN),
+        project_id=sandbox.PROJECT_ID,
+        base_url=started.base_url,
+        sandbox=True,
+    )
+
+
+def _start_sandbox(running: ExitStack, **options: Any) -> "RunningSandbox":
+    from mixpanel_mcp import sandbox  # noqa: PLC0415
+
+    try:
+        return running.enter_context(sandbox.running_sandbox(**options))
+    except (sandbox.SandboxUnavailableError, OSError) as error:
+        _stop([str(error)])
+
+
+def _variables(connection: Connection) -> list[str]:
+    """The sandbox's settings, ready for a shell. Its secrets are printed on purpose."""
+    values = {
+        "USERNAME": connection.username,
+        "PASSWORD": connection.password.get_secret_value() if connection.password else "",
+        "PROJECT_TOKEN": connection.secrets[-1],
+        "PROJECT_ID": connection.project_id,
+        "BASE_URL": connection.base_url,
+    }
+    return [f"export {CONNECTION_PREFIX}{name}={value}" for name, value in values.items()]
+
+
+def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    if faults:
+        _stop(faults)
+    with ExitStack() as running:
+        started = _start_sandbox(
+            running, port=options.port, demo=not options.empty, data=options.data
+        )
+        print(*_variables(_sandbox_connection(started)), sep="\n", flush=True)
+        print("# The sandbox runs until you press Ctrl-C.", file=sys.stderr)
+        with suppress(KeyboardInterrupt):
+            started.wait()
+
+
+def _demo(faults: Sequence[str]) -> None:
+    if faults:
+        _stop(faults)
+    from mixpanel_mcp.demo import run_demo  # noqa: PLC0415
+
+    raise SystemExit(run_demo())
+
+
+def _tools(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    settings = _settings(options, faults)
+    from mixpanel_mcp import catalog  # noqa: PLC0415 - mcp is half a second
+    from mixpanel_mcp.api.regions import origins_in_use  # noqa: PLC0415
+    from mixpanel_mcp.server import offered  # noqa: PLC0415
+
+    rows = offered(settings.policy)
+    if options.origins:
+        print(json.dumps(origins_in_use(settings.connection), indent=2))
+    elif options.write_readme:
+        catalog.write_readme(Path("README.md"), rows)
+    elif options.json:
+        print(catalog.as_json(rows, read_only=settings.policy.read_only))
+    else:
+        print(catalog.as_text(rows))

@@ -1,0 +1,115 @@
+"""The one folder below which files are read and written.
+
+Paths come from a model, that is, possibly from an attacker. Each folder on the way is opened by
+name below the one before, without following links, so that neither `..`, nor a link, nor a link
+put there in the meantime leads outside.
+"""
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+# Absent on Windows, where opening below a folder's handle does not exist either.
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_BELOW_HANDLES = os.open in os.supports_dir_fd
+
+
+class OutsideError(Exception):
+    """A path that does not name a plain file below the root."""
+
+
+class FilesRoot:
+    """Reads and creates plain files below `folder`, and nothing else."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, path: str, limit: int) -> bytes:
+        """Read a whole file of at most `limit` bytes.
+
+        Raises:
+            OutsideError: the path leads elsewhere, to no file, to a device, or is too large.
+        """
+        *folders, name = _parts(path)
+        with self._folder(folders, path) as handle:
+            try:
+                number = self._open(name, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT, handle)
+            except OSError as error:
+                raise OutsideError(f"{path!r:.120} cannot be opened: {error.strerror}") from error
+            with os.fdopen(number, "rb") as file:
+                facts = os.fstat(file.fileno())
+                if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                    raise OutsideError(f"{path!r:.120} is not a plain file")
+                if facts.st_size > limit:
+                    raise OutsideError(f"{path!r:.120} is larger than {limit} bytes")
+                return file.read(limit + 1)[:limit]
+
+    @staticmethod
+    def fresh_name(stem: str, ending: str) -> str:
+        """A name that no other call picks, and nobody can guess beforehand."""
+        return f"{stem}-{secrets.token_hex(4)}.{ending}"
+
+    def create(self, name: str) -> tuple[Path, BinaryIO]:
+        """Create a new file in the root itself, readable by its owner alone.
+
+        Raises:
+            OutsideError: the name is not plain, or the file exists or cannot be made.
+        """
+        (plain,) = _parts(name)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | getattr(os, "O_BINARY", 0)
+        with self._folder([], name) as handle:
+            try:
+                number = self._open(plain, flags, handle)
+            except OSError as error:
+                raise OutsideError(f"{name!r:.120} cannot be made: {error.strerror}") from error
+        return self.folder / plain, os.fdopen(number, "wb")
+
+    def _open(self, name: str, flags: int, handle: int | Path) -> int:
+        if isinstance(handle, int):
+            return os.open(name, flags, mode=0o600, dir_fd=handle)
+        return os.open(handle / name, flags, mode=0o600)
+
+    @contextmanager
+    def _folder(self, folders: list[str], path: str) -> Iterator[int | Path]:
+        if not _BELOW_HANDLES:
+            yield self._resolved(folders, path)
+            return
+        opened: list[int] = []
+        try:
+            opened.append(os.open(self.folder, os.O_RDONLY | _DIRECTORY))
+            for part in folders:
+                flags = os.O_RDONLY | _DIRECTORY | _NO_FOLLOW
+                opened.append(os.open(part, flags, dir_fd=opened[-1]))
+        except OSError as error:
+            for number in opened:
+                os.close(number)
+            raise OutsideError(f"{path!r:.120} is not below the files root") from error
+        try:
+            yield opened[-1]
+        finally:
+            for number in opened:
+                os.close(number)
+
+    def _resolved(self, folders: list[str], path: str) -> Path:
+        folder = self.folder.joinpath(*folders).resolve()
+        if not folder.is_relative_to(self.folder.resolve()):
+            raise OutsideError(f"{path!r:.120} is not below the files root")
+        return folder
+
+
+def _parts(path: str) -> list[str]:
+    parts = path.split("/")
+    for part in parts:
+        if part in {"", ".", ".."} or re.search(r"[\\\x00-\x1f\x7f:]", part):
+            raise OutsideError(
+                f"{path!r:.120} is not a relative path below the files root (no leading slash, "
+                "no .., no backslash or colon)"
+            )
+    return parts

@@ -1,0 +1,292 @@
+"""What an operation is: a pydantic model, a short function, and a declaration above it.
+
+    class PipelineName(InProject, Write):
+        name: str = Field(description="Name of the pipeline, as list_pipelines shows it.")
+
+    @operation(
+        title="Delete pipeline", toolset="pipelines", effect=Effect.IRREVERSIBLE,
+        docs="data-pipelines.openapi.yaml /nessie/pipeline/cancel",
+    )
+    async def delete_pipeline(call: Call, args: PipelineName) -> Answer:
+        '''Delete a pipeline and its history. It cannot be undone.'''
+
+The function's name becomes the tool's, the model's fields its arguments, the docstring its
+description; hints, gates, audit and the README table derive from the declaration. A function
+sends through `call`, and nothing leaves before the guard behind it has read the request itself:
+danger is decided on what would be sent, not on who sends it.
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from mixpanel_mcp.api.client import MixpanelClient
+from mixpanel_mcp.api.errors import NotConfiguredError
+from mixpanel_mcp.api.replies import Reply
+from mixpanel_mcp.api.request import Repeat, Request
+from mixpanel_mcp.api.retry import Deadline
+from mixpanel_mcp.files.root import FilesRoot
+from mixpanel_mcp.settings import Connection, Policy, Region, parse_region
+
+
+class Effect(IntEnum):
+    """What a request does to the project's data, from harmless to final."""
+
+    READS = 0
+    ADDS = 1
+    OVERWRITES = 2
+    IRREVERSIBLE = 3
+
+
+class Status(StrEnum):
+    """How a call ended."""
+
+    OK = "ok"
+    PARTIAL = "partial"
+    CONFIRMATION_REQUIRED = "confirmation_required"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Arguments(BaseModel):
+    """What every tool takes."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    region: Annotated[
+        Region | None, BeforeValidator(parse_region), WithJsonSchema({"type": "string"})
+    ] = Field(None, description="us, eu or in, if not the connection's.")
+
+
+class InProject(Arguments):
+    """Endpoints that take a project id."""
+
+    project_id: int | None = Field(None, gt=0, description="If not the connection's.")
+
+
+class InWorkspace(InProject):
+    """Endpoints of the Query API, which also know data views."""
+
+    workspace_id: int | None = Field(None, gt=0, description="Data view, if not the connection's.")
+
+
+class Write(Arguments):
+    """Tools that can change something."""
+
+    confirm: bool = Field(
+        False, description="true, once the person agreed to what can't be undone."
+    )
+
+
+# Their place in every tool's arguments: behind its own.
+SHARED_ARGUMENTS = ("project_id", "workspace_id", "region", "confirm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows for the model; cells are data, never sentences of ours."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+    total: int | None = None  # how many there are, where not all are in `rows`
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What an operation found or did.
+
+    `headline` is the answer in one sentence of ours (values in it are cut and cleaned when shown),
+    `data` the same for programs, `text` data that is no table, `next` the call that goes on from
+    here, `dates` and `timezone` what the data covers. `count` is the number of records written.
+    """
+
+    headline: str
+    data: Any = None
+    table: Table | None = None
+    text: str | None = None
+    notes: Sequence[str] = ()
+    status: Status = Status.OK
+    complete: bool = True
+    next: Mapping[str, Any] | None = None
+    scope: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    is_error: bool = False
+
+
+@dataclass(frozen=True)
+class Permit:
+    """The guard's leave to send a request."""
+
+    effect: Effect
+    repeat: Repeat
+
+
+class Guard(Protocol):
+    """Reads requests before they leave; raises what stops them."""
+
+    async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]: ...
+
+
+Progress = Callable[[float, float | None, str], Awaitable[None]]
+
+
+class Call:
+    """One tool call: where it goes, how long it may take, and the only way out."""
+
+    def __init__(
+        self,
+        *,
+        client: MixpanelClient,
+        policy: Policy,
+        arguments: Arguments,
+        guard: Guard,
+        progress: Progress,
+        long: bool,
+    ) -> None:
+        self.client = client
+        self.policy = policy
+        self.progress = progress
+        self.region: Region = arguments.region or self.connection.region
+        self.project_id: int | None = (
+            getattr(arguments, "project_id", None) or self.connection.project_id
+        )
+        self.workspace_id: int | None = (
+            getattr(arguments, "workspace_id", None) or self.connection.workspace_id
+        )
+        self._guard = guard
+        self._long = long
+        self._permits: dict[Request, Permit] = {}
+        self._deadline: Deadline | None = None
+
+    @property
+    def connection(self) -> Connection:
+        return self.client.connection
+
+    @property
+    def files(self) -> FilesRoot | None:
+        return FilesRoot(self.policy.files_root) if self.policy.files_root else None
+
+    def project(self) -> int:
+        """The project id, for endpoints that cannot do without.
+
+        Raises:
+            NotConfiguredError: neither the call nor the connection names one.
+        """
+        if self.project_id is None:
+            raise NotConfiguredError(
+                "Nothing was sent: this call needs a project id. Pass project_id, or ask the "
+                "person to set MIXPANEL_PROJECT_ID (Mixpanel: Project Settings)."
+            )
+        return self.project_id
+
+    async def authorize(self, requests: Sequence[Request]) -> None:
+        """Put requests before the guard together, so that a person sees all that would happen."""
+        permits = await self._guard.permit(requests)
+        self._permits.update(zip(requests, permits, strict=True))
+
+    def divide(self, request: Request, parts: Sequence[Request]) -> None:
+        """Let the parts of an authorized request go out in its place."""
+        self._permits.update(dict.fromkeys(parts, self._permits[request]))
+
+    async def send(self, request: Request) -> Reply:
+        permit = await self._permit(request)
+        return await self.client.send(
+            request, repeat=permit.repeat, deadline=self._limit(request, permit)
+        )
+
+    @asynccontextmanager
+    async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
+        permit = await self._permit(request)
+        deadline = self._limit(request, permit)
+        async with self.client.stream(request, deadline=deadline) as pieces:
+            yield pieces
+
+    async def _permit(self, request: Request) -> Permit:
+        if request not in self._permits:
+            await self.authorize([request])
+        return self._permits[request]
+
+    def _limit(self, request: Request, permit: Permit) -> Deadline:
+        """One deadline for the whole call; a person's time to decide does not count."""
+        if self._deadline is None:
+            if self._long or request.path.endswith("/export"):
+                seconds = self.policy.export_seconds
+            elif permit.effect is Effect.READS:
+                seconds = self.policy.read_seconds
+            else:
+                seconds = self.policy.write_seconds
+            self._deadline = Deadline(seconds, self.client.pacing)
+        return self._deadline
+
+
+Run = Callable[[Call, Any], Awaitable[Answer]]
+_Run = TypeVar("_Run", bound=Run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """A row of the table; what the fields mean stands at `operation`."""
+
+    name: str
+    title: str
+    toolset: str
+    effect: Effect
+    docs: str
+    idempotent: bool
+    reads_sometimes: bool
+    description: str
+    arguments: type[Arguments]
+    run: Run
+
+
+OPERATIONS: dict[str, Operation] = {}
+
+
+def operation(
+    *,
+    title: str,
+    toolset: str,
+    effect: Effect,
+    docs: str,
+    idempotent: bool = False,
+    reads_sometimes: bool = False,
+) -> Callable[[_Run], _Run]:
+    """Enter a function into the table of operations.
+
+    Args:
+        title: the tool's name for people.
+        toolset: the group it can be switched on and off with.
+        effect: the most it can do; what a call does is decided on its requests.
+        docs: the specification file and path, or the page, that the function follows.
+        idempotent: whether a second call changes nothing more.
+        reads_sometimes: whether it is of use in read-only mode, for its reads alone.
+    """
+
+    def enter(function: _Run) -> _Run:
+        _, arguments = inspect.signature(function, eval_str=True).parameters.values()
+        OPERATIONS[function.__name__] = Operation(
+            name=function.__name__,
+            title=title,
+            toolset=toolset,
+            effect=effect,
+            docs=docs,
+            idempotent=idempotent,
+            reads_sometimes=reads_sometimes,
+            description=inspect.cleandoc(function.__doc__ or "").split("\n\nRaises:")[0],
+            arguments=arguments.annotation,
+            run=function,
+        )
+        return function
+
+    return enter
+
+
+def as_list(value: object) -> object:
+    """Let one value stand for a list of one."""
+    return value if value is None or isinstance(value, list) else [value]

@@ -1,0 +1,95 @@
+"""Kinds of argument that several tools share."""
+
+import json
+from datetime import date
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from mixpanel_mcp.api.request import is_number
+
+# Mixpanel refuses these as distinct_id and as $insert_id: they are what broken trackers send.
+BANNED_IDS = frozenset(
+    {
+        "00000000-0000-0000-0000-000000000000",
+        "anon",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "<nil>",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "[]",
+        "{}",
+    }
+)
+
+
+def from_json(value: object) -> object:
+    """Read a list or an object that came as JSON text: some hosts send all arguments as text."""
+    if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _one_or_many(value: object) -> object:
+    parsed = from_json(value)
+    return [parsed] if isinstance(parsed, (str, dict)) else parsed
+
+
+def _names(values: list[str]) -> list[str]:
+    if any(not value for value in values):
+        raise ValueError("has an empty name")
+    return values
+
+
+def _day(value: str) -> str:
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("must be a date such as 2026-01-31") from None
+    if len(value) != 10:
+        raise ValueError("must be a date such as 2026-01-31")
+    return value
+
+
+def _web_address(value: str) -> str:
+    if urlsplit(value).scheme not in {"http", "https"} or not urlsplit(value).netloc:
+        raise ValueError("must be an http or https address")
+    return value
+
+
+def require_id(value: object, name: str) -> str | None:
+    """Say what is wrong with an id, or nothing."""
+    if is_number(value):
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        return f"{name} must be a text that is not empty"
+    if value.strip().lower() in BANNED_IDS:
+        return f"{name} is {value!r:.40}, which Mixpanel refuses as an id"
+    return None
+
+
+def _identifier(value: str) -> str:
+    if fault := require_id(value, "it"):
+        raise ValueError(fault)
+    return value
+
+
+Names = Annotated[list[str], BeforeValidator(_one_or_many), AfterValidator(_names)]
+Records = Annotated[list[dict[str, Any]], BeforeValidator(_one_or_many), Field(min_length=1)]
+JsonObject = Annotated[dict[str, Any], BeforeValidator(from_json)]
+Day = Annotated[str, AfterValidator(_day)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+Identifier = Annotated[str, AfterValidator(_identifier)]

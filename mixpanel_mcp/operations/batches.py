@@ -1,0 +1,194 @@
+"""Many records in several requests: nothing doubled, nothing lost, every row accounted for."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from mixpanel_mcp.api.errors import MixpanelError, OutcomeUnknownError, TooLargeError
+from mixpanel_mcp.api.replies import Reply, failure
+from mixpanel_mcp.api.request import Request, batches, json_body
+from mixpanel_mcp.operation import Answer, Call, Status, Table
+
+_MOST_RECORDS = 2_000
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What Mixpanel said of one batch; `rejected` maps places in it to (field, reason)."""
+
+    accepted: int
+    rejected: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
+
+
+@dataclass(frozen=True)
+class _Batch:
+    start: int
+    records: Sequence[Any]
+    request: Request
+
+
+@dataclass
+class Tally:
+    """The sum over all batches, with places in the caller's array."""
+
+    total: int
+    accepted: int = 0
+    rejected: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    unknown: list[int] = field(default_factory=list[int])
+    not_sent: list[int] = field(default_factory=list[int])
+    errors: list[MixpanelError] = field(default_factory=list[MixpanelError])
+
+    @property
+    def status(self) -> Status:
+        if self.accepted >= self.total and not self.rejected:
+            return Status.OK
+        return Status.PARTIAL if self.accepted else Status.FAILED
+
+
+async def send_in_batches(
+    call: Call,
+    records: Sequence[Any],
+    *,
+    build: Callable[[Sequence[Any]], Request],
+    read: Callable[[Request, Reply, int], BatchResult],
+    most_bytes: int,
+    in_flight: int,
+) -> Tally:
+    """Send records in batches of at most 2,000, `in_flight` at a time.
+
+    A batch that is too large is halved. After a failure no new batch is begun; what was not sent
+    is listed, because whoever sends it again must know where to start.
+
+    Args:
+        call: the tool call; all batches are put before its guard together.
+        records: what goes into the bodies, in the caller's order.
+        build: makes the request for some of the records.
+        read: reads the reply to a request with that many records.
+        most_bytes: the size of a body.
+        in_flight: 1 keeps the records' order.
+
+    Raises:
+        MixpanelError: what stopped it, when nothing at all was accepted or rejected by then.
+    """
+    sizes = [len(json_body(record)) + 1 for record in records]
+    waiting = deque(
+        _Batch(part.start, records[part.start : part.stop], build(records[part.start : part.stop]))
+        for part in batches(sizes, count=_MOST_RECORDS, size=most_bytes)
+    )
+    await call.authorize([batch.request for batch in waiting])
+    tally = Tally(len(records))
+
+    async def work() -> None:
+        while waiting and not tally.errors:
+            batch = waiting.popleft()
+            try:
+                reply = await call.send(batch.request)
+                if reply.status == 413:
+                    waiting.extendleft(reversed(_halves(call, batch, reply, build, tally)))
+                else:
+                    _count(tally, batch, read(batch.request, reply, len(batch.records)))
+            except MixpanelError as error:
+                tally.errors.append(error)
+                # A batch that may have arrived is neither sent nor unsent.
+                sent = isinstance(error, OutcomeUnknownError)
+                (tally.unknown if sent else tally.not_sent).extend(_places(batch))
+            if len(records) > _MOST_RECORDS:
+                await call.progress(_settled(tally), tally.total, "records sent")
+
+    async with anyio.create_task_group() as workers:
+        for _ in range(min(in_flight, len(waiting))):
+            workers.start_soon(work)
+    for batch in waiting:
+        tally.not_sent.extend(_places(batch))
+    if tally.errors and not tally.accepted and not tally.rejected:
+        raise tally.errors[0]
+    tally.rejected.sort(key=lambda row: row["index"])
+    return tally
+
+
+def _halves(
+    call: Call,
+    batch: _Batch,
+    reply: Reply,
+    build: Callable[[Sequence[Any]], Request],
+    tally: Tally,
+) -> list[_Batch]:
+    """Two batches for one that is too large; a single record that is too large is rejected."""
+    if len(batch.records) == 1:
+        error = failure(batch.request, reply)
+        if not isinstance(error, TooLargeError):
+            raise error
+        _count(tally, batch, BatchResult(0, {0: ("", "is too large for Mixpanel")}))
+        return []
+    middle = len(batch.records) // 2
+    parts = [
+        _Batch(batch.start + start, part, build(part))
+        for start, part in ((0, batch.records[:middle]), (middle, batch.records[middle:]))
+    ]
+    call.divide(batch.request, [part.request for part in parts])
+    return parts
+
+
+def _count(tally: Tally, batch: _Batch, result: BatchResult) -> None:
+    tally.accepted += result.accepted
+    for place, (name, reason) in result.rejected.items():
+        tally.rejected.append({"index": batch.start + place, "field": name, "reason": reason})
+
+
+def _places(batch: _Batch) -> range:
+    return range(batch.start, batch.start + len(batch.records))
+
+
+def _settled(tally: Tally) -> int:
+    return tally.accepted + len(tally.rejected)
+
+
+def answer_for(tally: Tally, headline: str, notes: Sequence[str], **more: Any) -> Answer:
+    """Put a tally into an answer: the rejected rows as a table, the rest as counts and places."""
+    unsaid = tally.total - _settled(tally) - len(tally.unknown) - len(tally.not_sent)
+    notes = list(notes)
+    if unsaid > 0:
+        notes.append(f"Mixpanel said nothing of {unsaid} records")
+    if tally.unknown:
+        notes.append(f"{_spans(tally.unknown)} may or may not have arrived: {tally.errors[0]}")
+    if tally.not_sent:
+        notes.append(f"{_spans(tally.not_sent)} were not taken: {tally.errors[0]}")
+    data = {
+        "accepted": tally.accepted,
+        "rejected": tally.rejected,
+        "unknown": _pairs(tally.unknown),
+        "not_sent": _pairs(tally.not_sent),
+        **more,
+    }
+    table = None
+    if tally.rejected:
+        rows = [[row["index"], row["field"], row["reason"]] for row in tally.rejected]
+        table = Table(columns=["index", "field", "reason"], rows=rows)
+    return Answer(
+        headline=headline,
+        data=data,
+        table=table,
+        notes=notes,
+        status=tally.status,
+        complete=tally.status is Status.OK,
+        is_error=tally.status is not Status.OK,
+    )
+
+
+def _pairs(places: Sequence[int]) -> list[list[int]]:
+    """Runs of places as [first, last]."""
+    runs: list[list[int]] = []
+    for place in sorted(places):
+        if runs and runs[-1][1] == place - 1:
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    return runs
+
+
+def _spans(places: Sequence[int]) -> str:
+    runs = [f"{first}" if first == last else f"{first}-{last}" for first, last in _pairs(places)]
+    return f"records {', '.join(runs)}"

@@ -1,0 +1,206 @@
+"""Events in: as they happen (`/track`), or from the past (`/import`)."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from pydantic import Field
+
+from mixpanel_mcp.api.client import project_token
+from mixpanel_mcp.api.errors import RefusedError, UnreadableReplyError
+from mixpanel_mcp.api.regions import Family
+from mixpanel_mcp.api.replies import Reply, failure
+from mixpanel_mcp.api.request import JSON, Credential, Request, json_body, pairs, switch
+from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Write, operation
+from mixpanel_mcp.operations.acknowledgement import failed_records, read_acknowledgement
+from mixpanel_mcp.operations.arguments import Records, WebAddress
+from mixpanel_mcp.operations.batches import BatchResult, Tally, answer_for, send_in_batches
+from mixpanel_mcp.operations.event_records import prepare_events
+from mixpanel_mcp.sanitize import counted
+
+# The page says 10 MB uncompressed; the specification's example of a 413 says 2 MB. A 413 halves.
+_MOST_BYTES = 9_500_000
+_IN_FLIGHT = 4
+
+
+class TrackEvents(Write):
+    """Arguments of track_events."""
+
+    events: Records = Field(
+        description="Events: {event, properties: {distinct_id, time?, $insert_id?, ...}}. "
+        "time: ISO, or seconds or ms since 1970; now if missing."
+    )
+    ip: bool = Field(False, description="Locate users by this server's IP address.")
+    verbose: bool = Field(True, description="Ask for the reason of a failure.")
+    redirect: WebAddress | None = Field(
+        None, description="Legacy; never followed, and hides the outcome."
+    )
+    img: bool = Field(False, description="Ask for a pixel, which hides the outcome.")
+    use_project_token: bool = Field(
+        True, description="No effect: the project token in each event decides here."
+    )
+
+
+class ImportEvents(Write, InProject):
+    """Arguments of import_events."""
+
+    events: Records = Field(
+        description="Events: {event, properties: {distinct_id, time, $insert_id?, ...}}. "
+        "time: ISO, or seconds or ms since 1970, UTC."
+    )
+    use_project_token: bool = Field(
+        False, description="Authenticate with the project token, not the service account."
+    )
+
+
+@operation(
+    title="Track events",
+    toolset="events",
+    effect=Effect.ADDS,
+    docs="ingestion.openapi.yaml /track",
+)
+async def track_events(call: Call, args: TrackEvents) -> Answer:
+    """Send events that happen now (up to 5 days old); use import_events for older ones.
+
+    Any number of events goes out in batches. Mixpanel only acknowledges them: whether they can be
+    queried shows some minutes later.
+    """
+    prepared = prepare_events(args.events, token=project_token(call.connection), importing=False)
+    query = pairs(
+        {
+            "ip": switch(args.ip),
+            "verbose": switch(args.verbose),
+            "redirect": args.redirect,
+            "img": "1" if args.img else None,
+        }
+    )
+
+    def build(events: Sequence[Any]) -> Request:
+        return Request(
+            family=Family.INGESTION,
+            region=call.region,
+            method="POST",
+            path="/track",
+            query=query,
+            body=json_body(list(events)),
+            content_type=JSON,
+            credential=Credential.NONE,
+        )
+
+    tally = await send_in_batches(
+        call,
+        prepared.events,
+        build=build,
+        read=_tracked,
+        most_bytes=_MOST_BYTES,
+        in_flight=_IN_FLIGHT,
+    )
+    notes = list(prepared.notes)
+    if not args.use_project_token:
+        notes.append(
+            "/track knows the project by the token in each event alone; the service account was "
+            "not sent"
+        )
+    return answer_for(tally, _headline(tally, "acknowledged"), notes)
+
+
+@operation(
+    title="Import events",
+    toolset="events",
+    effect=Effect.ADDS,
+    idempotent=True,
+    docs="ingestion.openapi.yaml /import",
+)
+async def import_events(call: Call, args: ImportEvents) -> Answer:
+    """Import past events of any age; says of each rejected event its index, field and reason.
+
+    Any number goes out in batches. Sending an event again is safe: Mixpanel counts one per event,
+    time, distinct_id and $insert_id.
+    """
+    prepared = prepare_events(args.events, token=None, importing=True)
+    query, credential = _import_identity(call, args)
+
+    def build(events: Sequence[Any]) -> Request:
+        return Request(
+            family=Family.INGESTION,
+            region=call.region,
+            method="POST",
+            path="/import",
+            query=query,
+            body=json_body(list(events)),
+            content_type=JSON,
+            credential=credential,
+            compress=True,
+        )
+
+    tally = await send_in_batches(
+        call,
+        prepared.events,
+        build=build,
+        read=_imported,
+        most_bytes=_MOST_BYTES,
+        in_flight=_IN_FLIGHT,
+    )
+    for row in tally.rejected:
+        row["insert_id"] = prepared.events[row["index"]]["properties"]["$insert_id"]
+    return answer_for(tally, _headline(tally, "imported"), prepared.notes)
+
+
+def _import_identity(
+    call: Call, args: ImportEvents
+) -> tuple[tuple[tuple[str, str], ...], Credential]:
+    """Query and credential: a project id goes with a service account, and never with a token."""
+    if not args.use_project_token:
+        fields = {"strict": "1", "project_id": call.project()}
+        return pairs(fields), Credential.SERVICE_ACCOUNT
+    if args.project_id not in {None, call.connection.project_id}:
+        raise RefusedError(
+            "Nothing was sent: with use_project_token the token names the project, so project_id "
+            "cannot name another one. Leave one of the two out."
+        )
+    project_token(call.connection)
+    return pairs({"strict": "1"}), Credential.PROJECT_TOKEN
+
+
+def _headline(tally: Tally, verb: str) -> str:
+    rejected = f"; {len(tally.rejected)} rejected" if tally.rejected else ""
+    return f"Mixpanel {verb} {tally.accepted} of {counted(tally.total, 'event')}{rejected}."
+
+
+def _tracked(request: Request, reply: Reply, count: int) -> BatchResult:
+    acknowledgement = read_acknowledgement(request, reply)
+    if not acknowledgement.accepted:
+        reason = ("", acknowledgement.reason)
+        return BatchResult(0, dict.fromkeys(range(count), reason))
+    rejected = dict(acknowledgement.rejected)
+    return BatchResult(count - len(rejected), rejected)
+
+
+def _imported(request: Request, reply: Reply, count: int) -> BatchResult:
+    """Read `/import`'s answer: a 400 is partial success, and a 200 may still say less than all."""
+    if reply.status not in {200, 400}:
+        raise failure(request, reply)
+    if reply.text.strip() in {"0", "1"} or "num_records_imported" not in reply.text:
+        return _leniently_imported(request, reply, count)
+    try:
+        document: object = json.loads(reply.body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise UnreadableReplyError(
+            f"{request.shown} was answered with something that is none of the documented answers. "
+            "Sending the same events again is safe."
+        )
+    fields = cast("dict[str, Any]", document)
+    rejected = failed_records(fields)
+    imported = fields.get("num_records_imported")
+    accepted = imported if isinstance(imported, int) else 0
+    if reply.status == 400 and not rejected and not accepted:
+        raise failure(request, reply)
+    return BatchResult(min(accepted, count), rejected)
+
+
+def _leniently_imported(request: Request, reply: Reply, count: int) -> BatchResult:
+    if reply.status == 400 and "failed_records" not in reply.text:
+        raise failure(request, reply)
+    return _tracked(request, reply, count)

@@ -1,0 +1,272 @@
+"""Raw events out: streamed line by line, counted to the last, and never called whole when cut."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from pydantic import Field
+
+from mixpanel_mcp.api.errors import FailedError, InvalidArgumentsError, UnreadableReplyError
+from mixpanel_mcp.api.regions import Family, endpoint
+from mixpanel_mcp.api.request import Request, compact_json, pairs
+from mixpanel_mcp.files.root import OutsideError
+from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Status, Table, operation
+from mixpanel_mcp.operations.arguments import Day, Names
+from mixpanel_mcp.sanitize import counted
+
+_SHOWN_EVENTS = 200
+_FIRST_EVENTS = 20
+_LONGEST_LINE = 16 * 1024 * 1024
+_LEADING_COLUMNS = ("time", "distinct_id")
+_MOST_COLUMNS = 12
+
+
+class DownloadData(InProject):
+    """Arguments of download_data."""
+
+    from_date: Day = Field(description="First day, YYYY-MM-DD.")
+    to_date: Day = Field(description="Last day, included; not later than today in the project.")
+    event_name: Names | None = Field(None, description="Only these events: a list, or one name.")
+    where: str | None = Field(None, description='Filter: properties["plan"] == "pro".')
+    limit: int | None = Field(None, ge=1, le=100_000, description="Most events to get.")
+    gzip_encoding: bool = Field(True, description="Compress on the wire.")
+
+
+@operation(
+    title="Download events",
+    toolset="export",
+    effect=Effect.READS,
+    docs="export.openapi.yaml /export",
+)
+async def download_data(call: Call, args: DownloadData) -> Answer:
+    """Download raw events of a range of days, as Mixpanel stores them.
+
+    A few come back as a table. Many go to a file (NDJSON) on the server's machine, with path,
+    count and the first ones. 60 exports an hour; duplicates are normal in an export.
+    """
+    if args.to_date < args.from_date:
+        raise InvalidArgumentsError(["to_date: lies before from_date"])
+    request = Request(
+        family=Family.DATA,
+        region=call.region,
+        method="GET",
+        path=endpoint(Family.DATA, "/export"),
+        query=pairs(
+            {
+                "project_id": call.project(),
+                "from_date": args.from_date,
+                "to_date": args.to_date,
+                "event": compact_json(args.event_name) if args.event_name else None,
+                "where": args.where,
+                "limit": args.limit,
+            }
+        ),
+        accept_gzip=args.gzip_encoding,
+    )
+    received = _Received(call, args)
+    try:
+        async with call.stream(request) as pieces:
+            await received.take(pieces)
+    except FailedError as error:
+        raise received.broken_off(error) from error
+    except BaseException:
+        received.discard()
+        raise
+    return received.answer()
+
+
+class _Received:
+    """The events that came so far: the first ones in memory, all of them in a file if there is one.
+
+    The file begins with the first event that the table would not hold, under a name that says it
+    is not finished; only a proved end gives it its final name.
+    """
+
+    def __init__(self, call: Call, args: DownloadData) -> None:
+        self._call = call
+        self._args = args
+        self._shown: list[bytes] = []
+        self._file: BinaryIO | None = None
+        self._path: Path | None = None
+        self._count = 0
+        self._bytes = 0
+        self._last_time: object = None
+
+    async def take(self, pieces: AsyncIterator[bytes]) -> None:
+        """Read to the end of the stream.
+
+        Raises:
+            UnreadableReplyError: a line that is no event, or an end that is none.
+        """
+        rest = b""
+        async for piece in pieces:
+            lines = (rest + piece).split(b"\n")
+            rest = lines.pop()
+            if len(rest) > _LONGEST_LINE:
+                raise UnreadableReplyError("A line of the export does not end.")
+            for line in lines:
+                await self._line(line)
+        # The last line may end with the stream; if it was cut in the middle it does not parse.
+        await self._line(rest)
+
+    async def _line(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        event = _event(line)
+        if self._count < _SHOWN_EVENTS:
+            self._shown.append(line)
+        elif self._call.files is not None:
+            self._write(line)
+        self._count += 1
+        self._bytes += len(line) + 1
+        self._last_time = event["properties"].get("time", self._last_time)
+        if self._count % 20_000 == 0:
+            await self._call.progress(self._count, None, "events received")
+
+    def _write(self, line: bytes) -> None:
+        if self._file is None:
+            stem = f"export-{self._args.from_date}-{self._args.to_date}"
+            if self._call.files is None:
+                raise AssertionError("a file is written only below a files root")
+            try:
+                name = self._call.files.fresh_name(stem, "incomplete.ndjson")
+                self._path, self._file = self._call.files.create(name)
+            except OutsideError as error:
+                raise FailedError(f"The export could not be written to a file: {error}.") from error
+            self._file.write(b"\n".join(self._shown) + b"\n")
+        self._file.write(line + b"\n")
+
+    def discard(self) -> None:
+        """Close without a trace."""
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+
+    def broken_off(self, error: FailedError) -> FailedError:
+        """The error that says what is there and what is missing."""
+        if not self._count:
+            return error
+        there = f"{self._count} whole events are there"
+        data: dict[str, Any] = {**error.data, "events_received": self._count}
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            data["incomplete_file"] = str(self._path)
+            there += f", in {self._path.name}"
+        return FailedError(
+            f"The export is incomplete: {error} {there}, the last one from "
+            f"{_moment(self._last_time)}; what should follow is missing. Call again for fewer days "
+            "at a time.",
+            data=data,
+            said=error.said,
+        )
+
+    def answer(self) -> Answer:
+        scope = {
+            "from_date": self._args.from_date,
+            "to_date": self._args.to_date,
+            "time_zone": "UTC (projects from before 2023: the project's)",
+        }
+        if self._file is not None and self._path is not None:
+            return self._answer_with_file(scope)
+        events = [_event(line) for line in self._shown]
+        if self._count > _SHOWN_EVENTS:
+            return self._answer_without_root(events[:_FIRST_EVENTS], scope)
+        limited = self._count == self._args.limit
+        notes = ["the limit was reached: there may be more events"] if limited else []
+        if not events:
+            notes.append(_nothing_found(self._args))
+        return Answer(
+            headline=f"{counted(self._count, 'event')}." if events else "No events in these days.",
+            data={"events": events, "count": self._count, "bytes": self._bytes},
+            table=_table(events, self._count),
+            notes=notes,
+            complete=not limited,
+            scope=scope,
+        )
+
+    def _answer_with_file(self, scope: dict[str, Any]) -> Answer:
+        if self._file is None or self._path is None:
+            raise AssertionError("there is a file")
+        self._file.close()
+        final = self._path.with_name(self._path.name.replace(".incomplete", ""))
+        self._path.rename(final)
+        limited = self._count == self._args.limit
+        events = [_event(line) for line in self._shown[:_FIRST_EVENTS]]
+        return Answer(
+            headline=f"{self._count} events are in {final} ({self._bytes} bytes).",
+            data={
+                "path": str(final),
+                "count": self._count,
+                "bytes": self._bytes,
+                "first_events": events,
+            },
+            table=_table(events, self._count),
+            notes=["the limit was reached: there may be more events"] if limited else [],
+            complete=not limited,
+            scope=scope,
+        )
+
+    def _answer_without_root(self, events: list[dict[str, Any]], scope: dict[str, Any]) -> Answer:
+        return Answer(
+            headline=f"{self._count} events; only the first {len(events)} are here.",
+            data={"events": events, "count": self._count, "bytes": self._bytes},
+            table=_table(events, self._count),
+            notes=[
+                "more than fit into an answer go to a file, and no folder is set for files: ask "
+                "the person to set MIXPANEL_MCP_FILES_ROOT (or --files-root) and to restart the "
+                "server, or narrow the call (event_name, where, fewer days, limit)"
+            ],
+            status=Status.PARTIAL,
+            complete=False,
+            scope=scope,
+        )
+
+
+def _event(line: bytes) -> dict[str, Any]:
+    """Read one event.
+
+    Raises:
+        UnreadableReplyError: the line is something else, and so the export is not what it should.
+    """
+    if line.strip() == b"terminated early":
+        raise UnreadableReplyError("Mixpanel ended the export before its end (terminated early).")
+    try:
+        event: object = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableReplyError("A line of the export is not JSON.") from error
+    if isinstance(event, dict):
+        fields = cast("dict[str, Any]", event)
+        if isinstance(fields.get("event"), str) and isinstance(fields.get("properties"), dict):
+            return fields
+    raise UnreadableReplyError("A line of the export is not an event.")
+
+
+def _nothing_found(args: DownloadData) -> str:
+    if args.event_name:
+        return (
+            "an empty export does not tell whether the names exist: they are case-sensitive, and "
+            "an unknown name is no error"
+        )
+    return "nothing was stored in these days, or the filter matches nothing"
+
+
+def _moment(value: object) -> str:
+    if not isinstance(value, (int, float)):
+        return "an unknown time"
+    seconds = value / 1000 if value > 1e11 else value
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _table(events: list[dict[str, Any]], total: int) -> Table:
+    """Event, time and user first, then the properties that come first in the data."""
+    names: dict[str, None] = {}
+    for event in events:
+        names.update(dict.fromkeys(event["properties"]))
+    rest = [name for name in names if name not in _LEADING_COLUMNS][:_MOST_COLUMNS]
+    columns = [*_LEADING_COLUMNS, *rest]
+    rows = [
+        [event["event"], *(event["properties"].get(name) for name in columns)] for event in events
+    ]
+    return Table(columns=["event", *columns], rows=rows, total=total)

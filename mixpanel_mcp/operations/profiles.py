@@ -1,0 +1,275 @@
+"""User profiles: set, change in batches, delete, and look up."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from mixpanel_mcp.api.client import project_token
+from mixpanel_mcp.api.errors import InvalidArgumentsError
+from mixpanel_mcp.api.regions import Family
+from mixpanel_mcp.api.replies import Reply
+from mixpanel_mcp.api.request import JSON, Credential, Request, is_number, json_body, pairs, switch
+from mixpanel_mcp.operation import Answer, Call, Effect, Write, operation
+from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
+from mixpanel_mcp.operations.arguments import Records, WebAddress, from_json, require_id
+from mixpanel_mcp.operations.batches import BatchResult, answer_for, send_in_batches
+from mixpanel_mcp.operations.event_records import value_faults
+from mixpanel_mcp.sanitize import counted
+
+_MOST_BYTES = 9_500_000
+_LARGEST_UPDATE = 1_000_000
+_LARGEST_VALUE = 256 * 1024
+_MOST_FAULTS = 50
+
+_VERBS = ("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete")
+_CONTROLS = ("$token", "$distinct_id", "$ip", "$time", "$ignore_time", "$ignore_alias")
+
+
+class _ProfileWrite(Write):
+    """Arguments of all that writes profiles."""
+
+    verbose: bool = Field(True, description="Ask for the reason of a failure.")
+    redirect: WebAddress | None = Field(
+        None, description="Legacy; never followed, and hides the outcome."
+    )
+
+
+class CreateProfile(_ProfileWrite):
+    """Arguments of create_profile."""
+
+    properties: Records = Field(
+        description="Profiles: {$distinct_id, $set: {name: value}}, or flat {$distinct_id, name: "
+        "value}. Mixpanel's own names: $name, $email, $phone, $avatar, $created."
+    )
+
+
+class UpdateMultipleProfiles(_ProfileWrite):
+    """Arguments of update_multiple_profiles."""
+
+    properties_to_update: Records = Field(
+        description="Updates: {$distinct_id, VERB: value}, one verb each: $set, $set_once, $add, "
+        "$append, $union, $remove (objects), $unset (list of names), $delete."
+    )
+
+
+def _deletions(value: object) -> object:
+    parsed = from_json(value)
+    items: list[object] = parsed if isinstance(parsed, list) else [parsed]  # pyright: ignore[reportUnknownVariableType]
+    return [{"$distinct_id": item} if isinstance(item, (str, int)) else item for item in items]
+
+
+class DeleteProfile(_ProfileWrite):
+    """Arguments of delete_profile."""
+
+    delete_profiles: Annotated[
+        list[dict[str, Any]], BeforeValidator(_deletions), Field(min_length=1)
+    ] = Field(
+        description="Ids, or {$distinct_id, $ignore_alias?}. $ignore_alias: true deletes a "
+        "duplicate by its alias and keeps the original.",
+        json_schema_extra={"items": {"type": ["string", "object"]}},
+    )
+
+
+@operation(
+    title="Create or set profiles",
+    toolset="profiles",
+    effect=Effect.OVERWRITES,
+    idempotent=True,
+    docs="ingestion.openapi.yaml /engage#profile-set",
+)
+async def create_profile(call: Call, args: CreateProfile) -> Answer:
+    """Set properties of user profiles; overwrites values and creates profiles that are missing."""
+    updates = [_as_set(index, record) for index, record in enumerate(args.properties)]
+    return await _write(call, args, "properties", updates)
+
+
+@operation(
+    title="Update profiles",
+    toolset="profiles",
+    effect=Effect.OVERWRITES,
+    docs="ingestion.openapi.yaml /engage#profile-batch-update",
+)
+async def update_multiple_profiles(call: Call, args: UpdateMultipleProfiles) -> Answer:
+    """Change many user profiles in one call; each update has its own verb.
+
+    $add and $append count every time they arrive, so after an unclear outcome read the profile
+    before you repeat them. A batch with $delete needs a confirmation.
+    """
+    return await _write(call, args, "properties_to_update", args.properties_to_update)
+
+
+@operation(
+    title="Delete profiles",
+    toolset="profiles",
+    effect=Effect.IRREVERSIBLE,
+    idempotent=True,
+    docs="ingestion.openapi.yaml /engage#profile-delete",
+)
+async def delete_profile(call: Call, args: DeleteProfile) -> Answer:
+    """Delete user profiles with all their properties, for good. Their events stay."""
+    updates = [{"$delete": "", **record} for record in args.delete_profiles]
+    foreign = [
+        f"delete_profiles[{index}].{name[:60]}: only $distinct_id and $ignore_alias belong here"
+        for index, record in enumerate(args.delete_profiles)
+        for name in record
+        if name not in {"$distinct_id", "$ignore_alias", "$delete", "$token"}
+    ]
+    if foreign:
+        raise InvalidArgumentsError(foreign[:_MOST_FAULTS], of=len(foreign))
+    return await _write(call, args, "delete_profiles", updates, "deletion")
+
+
+def _as_set(index: int, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Read both shapes of a profile: with `$set`, or flat with the rest to be set."""
+    if other := sorted(set(record) & (set(_VERBS) - {"$set"})):
+        raise InvalidArgumentsError(
+            [
+                f"properties[{index}].{other[0]}: create_profile only sets; use "
+                "update_multiple_profiles for other verbs"
+            ]
+        )
+    controls = {name: value for name, value in record.items() if name in _CONTROLS}
+    rest = {name: value for name, value in record.items() if name not in controls}
+    if "$set" not in rest:
+        return {**controls, "$set": rest}
+    if len(rest) > 1:
+        stray = sorted(set(rest) - {"$set"})[0]
+        raise InvalidArgumentsError(
+            [f"properties[{index}].{stray[:60]}: stands beside $set; put it into $set"]
+        )
+    return dict(record)
+
+
+async def _write(
+    call: Call,
+    args: _ProfileWrite,
+    argument: str,
+    updates: Sequence[Mapping[str, Any]],
+    what: str = "profile update",
+) -> Answer:
+    faults = [
+        f"{argument}[{index}]{fault}"
+        for index, update in enumerate(updates)
+        for fault in _faults(update)
+    ]
+    if faults:
+        raise InvalidArgumentsError(faults[:_MOST_FAULTS], of=len(faults))
+    token = project_token(call.connection)
+    records = [{"$token": token, **update} for update in updates]
+    query = pairs(
+        {
+            # Without ip=0 each profile would be placed where this server stands.
+            "ip": "0",
+            "strict": "1",
+            "verbose": switch(args.verbose),
+            "redirect": args.redirect,
+        }
+    )
+
+    def build(part: Sequence[Any]) -> Request:
+        return Request(
+            family=Family.INGESTION,
+            region=call.region,
+            method="POST",
+            path="/engage",
+            query=query,
+            body=json_body(list(part)),
+            content_type=JSON,
+            credential=Credential.NONE,
+        )
+
+    # One batch at a time: two updates of one profile must arrive in the caller's order.
+    tally = await send_in_batches(
+        call, records, build=build, read=_acknowledged, most_bytes=_MOST_BYTES, in_flight=1
+    )
+    refused = {row["index"]: row for row in tally.rejected}
+    unclear, unsent = set(tally.unknown), set(tally.not_sent)
+    report = [
+        {
+            "index": index,
+            "distinct_id": update["$distinct_id"],
+            "verb": _verb(update),
+            "status": _status(index, refused, unclear, unsent),
+            **({"reason": refused[index]["reason"]} if index in refused else {}),
+        }
+        for index, update in enumerate(updates)
+    ]
+    headline = f"Mixpanel took {tally.accepted} of {counted(tally.total, what)}."
+    return answer_for(tally, headline, [], records=report)
+
+
+def _status(index: int, refused: Mapping[int, Any], unclear: set[int], unsent: set[int]) -> str:
+    if index in refused:
+        return "rejected"
+    if index in unclear:
+        return "unknown"
+    return "not sent" if index in unsent else "accepted"
+
+
+def _verb(update: Mapping[str, Any]) -> str:
+    return next(verb for verb in _VERBS if verb in update)
+
+
+def _faults(update: Mapping[str, Any]) -> Iterator[str]:
+    """Say what is wrong with one update, each beginning with the place inside it."""
+    if fault := require_id(update.get("$distinct_id"), "$distinct_id"):
+        yield f".$distinct_id: {fault}"
+    verbs = [verb for verb in _VERBS if verb in update]
+    if len(verbs) != 1:
+        found = " and ".join(verbs) or "none"
+        yield f": needs exactly one verb of {', '.join(_VERBS)}; it has {found}"
+    for name in sorted(set(update) - set(_VERBS) - set(_CONTROLS)):
+        yield f".{name[:60]}: is no verb; put properties into $set"
+    for verb in verbs:
+        yield from (f".{verb}{fault}" for fault in _value_faults(verb, update[verb]))
+    if not any(isinstance(value, float) and not is_number(value) for value in update.values()):
+        yield from _size_faults(update)
+
+
+def _size_faults(update: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        size = len(json_body(update))
+    except ValueError:
+        return  # NaN and infinities were named above
+    if size > _LARGEST_UPDATE:
+        yield f": has {size} bytes, and an update may have 1 MB"
+
+
+def _value_faults(verb: str, value: Any) -> Iterator[str]:
+    """Check the value's type: ingestion.openapi.yaml, the verbs of /engage."""
+    if verb == "$delete":
+        return
+    if verb == "$unset":
+        if not isinstance(value, list) or not value or not all(isinstance(n, str) for n in value):  # pyright: ignore[reportUnknownVariableType]
+            yield ": must be a list of property names"
+        return
+    if not isinstance(value, dict) or not value:
+        yield ": must be an object with at least one property"
+        return
+    fields: dict[str, Any] = value
+    for name, item in fields.items():
+        place = f".{name[:60]}"
+        if verb == "$add" and not is_number(item):
+            yield f"{place}: must be a number to add"
+        elif verb == "$union" and not _is_union_list(item):
+            yield f"{place}: must be a list of texts or numbers with at least one item"
+        elif verb in {"$append", "$remove"} and isinstance(item, (list, dict)):
+            yield f"{place}: must be a single value"
+        yield from (f"{place}: {fault}" for fault in value_faults(item, largest=_LARGEST_VALUE))
+
+
+def _is_union_list(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)  # pyright: ignore[reportUnknownArgumentType]
+        and all(isinstance(item, str) or is_number(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    )
+
+
+def _acknowledged(request: Request, reply: Reply, count: int) -> BatchResult:
+    acknowledgement = read_acknowledgement(request, reply)
+    if not acknowledgement.accepted:
+        return BatchResult(0, dict.fromkeys(range(count), ("", acknowledgement.reason)))
+    rejected = dict(acknowledgement.rejected)
+    return BatchResult(count - len(rejected), rejected)

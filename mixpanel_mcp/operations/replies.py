@@ -1,0 +1,75 @@
+"""Reading the replies of the Query, export and pipeline hosts, which share no envelope."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+from mixpanel_mcp.api.errors import RejectedError, UnreadableReplyError
+from mixpanel_mcp.api.replies import failure
+from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.operation import Call
+
+
+async def json_reply(call: Call, request: Request) -> Any:
+    """Send a request whose reply is JSON, whatever its shape.
+
+    Raises:
+        MixpanelError: what its status, or an error inside a 200, means.
+    """
+    reply = await call.send(request)
+    if reply.status != 200:
+        raise failure(request, reply)
+    document = reply.json()
+    if isinstance(document, dict):
+        _raise_error_inside(request, cast("dict[str, Any]", document))
+    return document
+
+
+async def json_object(call: Call, request: Request) -> dict[str, Any]:
+    document = await json_reply(call, request)
+    if not isinstance(document, dict):
+        raise _unexpected(request, "an object")
+    return cast("dict[str, Any]", document)
+
+
+async def json_list(call: Call, request: Request) -> Sequence[Any]:
+    document = await json_reply(call, request)
+    if not isinstance(document, list):
+        raise _unexpected(request, "a list")
+    return cast("list[Any]", document)
+
+
+async def acknowledged(call: Call, request: Request) -> object:
+    """Send a request whose success has no promised body; an error inside a 200 is still one.
+
+    Raises:
+        MixpanelError: what its status, or an error inside a 200, means.
+    """
+    reply = await call.send(request)
+    if reply.status != 200:
+        raise failure(request, reply)
+    try:
+        document: object = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return reply.text.strip()[:500] or None
+    if isinstance(document, dict):
+        _raise_error_inside(request, cast("dict[str, Any]", document))
+    return document
+
+
+def _raise_error_inside(request: Request, document: dict[str, Any]) -> None:
+    """Notice an error that came with a 200."""
+    error = document.get("error")
+    if isinstance(error, str) and error and document.get("status") in {"error", 0, None}:
+        raise RejectedError(
+            f"Mixpanel answered {request.shown} with an error inside a 200. Change the arguments.",
+            status=200,
+            said=error,
+        )
+
+
+def _unexpected(request: Request, promised: str) -> UnreadableReplyError:
+    return UnreadableReplyError(
+        f"{request.shown} was answered with JSON that is not {promised}, which its specification "
+        "promises. Nothing can be concluded from it."
+    )

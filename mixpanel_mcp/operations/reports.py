@@ -1,0 +1,301 @@
+"""Saved reports and JQL: questions that spend the project's 60 queries an hour."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
+
+from pydantic import Field
+
+from mixpanel_mcp.api.errors import InvalidArgumentsError
+from mixpanel_mcp.api.regions import Family, endpoint
+from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
+from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
+from mixpanel_mcp.operations.arguments import Day, JsonObject
+from mixpanel_mcp.operations.replies import json_list, json_object, json_reply
+from mixpanel_mcp.sanitize import counted
+
+_TOKEN_NOTE = (
+    "the project token does not authenticate the Query API, so the service account was used"
+)
+_MAINTENANCE = "Mixpanel keeps this API in maintenance mode and advises Insights reports instead"
+
+
+class ListSavedFunnels(InWorkspace):
+    """Arguments of list_saved_funnels."""
+
+    use_project_token: bool = Field(False, description="No effect: not accepted here.")
+
+
+class QueryFunnelSavedReports(InWorkspace):
+    """Arguments of query_funnel_saved_reports."""
+
+    funnel_id: int = Field(description="From list_saved_funnels.")
+    from_date: Day = Field(description="First day, YYYY-MM-DD.")
+    to_date: Day = Field(description="Last day, included.")
+    length: int | None = Field(None, ge=1, description="Conversion window, at most 90 days.")
+    length_unit: Literal["day", "hour", "minute", "second"] | None = Field(
+        None, description="Unit of length."
+    )
+    interval: int | None = Field(None, ge=1, description="Days per bucket. Not with unit.")
+    unit: Literal["day", "week", "month"] | None = Field(None, description="Or: a bucket's size.")
+    on: str | None = Field(None, description='Segment by: properties["platform"].')
+    where: str | None = Field(None, description='Filter: properties["plan"] == "pro".')
+    limit: int | None = Field(None, ge=1, le=10_000, description="Most segments; with on.")
+    use_project_token: bool = Field(False, description="No effect: not accepted here.")
+
+
+class QueryInsightsSavedReports(InWorkspace):
+    """Arguments of query_insights_saved_reports."""
+
+    bookmark_id: int = Field(description="The number behind report- in the report's URL.")
+
+
+class CustomJqlQuery(InWorkspace):
+    """Arguments of custom_jql_query."""
+
+    script: str = Field(
+        min_length=1,
+        description="JavaScript with main(): Events({from_date, to_date}), People(), groupBy, "
+        "mixpanel.reducer.",
+    )
+    params: JsonObject | list[Any] | None = Field(
+        None, description="Becomes the global params: values go here, not into the script."
+    )
+
+
+@operation(
+    title="List saved funnels",
+    toolset="reports",
+    effect=Effect.READS,
+    docs="query.openapi.yaml /funnels/list",
+)
+async def list_saved_funnels(call: Call, args: ListSavedFunnels) -> Answer:
+    """List the project's saved funnels: name and funnel_id."""
+    funnels = await json_list(call, _get(call, "/funnels/list", {}))
+    rows = [
+        [funnel.get("funnel_id"), funnel.get("name")]
+        for funnel in cast("list[Any]", funnels)
+        if isinstance(funnel, dict)
+    ]
+    return Answer(
+        headline=f"{counted(len(rows), 'saved funnel')}."
+        if rows
+        else "The project has no saved funnels.",
+        data=funnels,
+        table=Table(columns=["funnel_id", "name"], rows=rows),
+        notes=_notes(use_project_token=args.use_project_token),
+    )
+
+
+@operation(
+    title="Query a saved funnel",
+    toolset="reports",
+    effect=Effect.READS,
+    docs="query.openapi.yaml /funnels",
+)
+async def query_funnel_saved_reports(call: Call, args: QueryFunnelSavedReports) -> Answer:
+    """Get a saved funnel's counts and conversion, step by step, for a range of days."""
+    _check_funnel(args)
+    own = args.model_dump(exclude={*InWorkspace.model_fields, "use_project_token"})
+    document = await json_object(call, _get(call, "/funnels", own))
+    data = document.get("data")
+    rows = list(_funnel_rows(cast("dict[str, Any]", data) if isinstance(data, dict) else {}))
+    return Answer(
+        headline=_funnel_headline(args, rows),
+        data=document,
+        table=Table(columns=_FUNNEL_COLUMNS, rows=rows),
+        notes=[*_notes(use_project_token=args.use_project_token), _MAINTENANCE],
+        scope=_days(args.from_date, args.to_date),
+    )
+
+
+@operation(
+    title="Query a saved Insights report",
+    toolset="reports",
+    effect=Effect.READS,
+    docs="query.openapi.yaml /insights",
+)
+async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedReports) -> Answer:
+    """Get the numbers of a saved Insights report; its own date range applies."""
+    request = _get(call, "/insights", {"bookmark_id": args.bookmark_id})
+    document = await json_object(call, request)
+    headers = [str(header) for header in cast("list[Any]", document.get("headers") or [])]
+    rows = list(_leaves(document.get("series"), ()))
+    width = max((len(path) for path, _ in rows), default=0)
+    dates = cast("dict[str, Any]", document.get("date_range") or {})
+    return Answer(
+        headline=f"Insights report {args.bookmark_id}: {counted(len(rows), 'value')}."
+        if rows
+        else f"Insights report {args.bookmark_id} has no values in its date range.",
+        data=document,
+        table=Table(
+            columns=[*_levels(headers, width), "value"],
+            rows=[[*path, *[None] * (width - len(path)), value] for path, value in rows],
+        ),
+        scope={
+            **_days(str(dates.get("from_date", "")), str(dates.get("to_date", ""))),
+            "computed_at": document.get("computed_at"),
+        },
+    )
+
+
+@operation(
+    title="Run JQL",
+    toolset="reports",
+    effect=Effect.READS,
+    docs="query.openapi.yaml /jql",
+)
+async def custom_jql_query(call: Call, args: CustomJqlQuery) -> Answer:
+    """Run a JQL script over events and profiles and get the JSON array it returns."""
+    fields = {"script": args.script}
+    if args.params is not None:
+        fields["params"] = compact_json(args.params)
+    request = Request(
+        family=Family.QUERY,
+        region=call.region,
+        method="POST",
+        path=endpoint(Family.QUERY, "/jql"),
+        query=_identity(call),
+        body=form_body(pairs(fields)),
+        content_type=FORM,
+    )
+    result = await json_reply(call, request)
+    items = cast("list[Any]", result) if isinstance(result, list) else [result]
+    table = _jql_table(items)
+    return Answer(
+        headline=f"The script returned {counted(len(items), 'item')}."
+        if items
+        else "The script returned nothing: no event or profile matched.",
+        data=items,
+        table=table,
+        text=None if table else compact_json(items),
+        notes=["Mixpanel keeps JQL in maintenance mode and advises to leave it"],
+    )
+
+
+def _get(call: Call, path: str, fields: Mapping[str, Any]) -> Request:
+    return Request(
+        family=Family.QUERY,
+        region=call.region,
+        method="GET",
+        path=endpoint(Family.QUERY, path),
+        query=_identity(call) + pairs(fields),
+    )
+
+
+def _identity(call: Call) -> tuple[tuple[str, str], ...]:
+    return pairs({"project_id": call.project(), "workspace_id": call.workspace_id})
+
+
+def _notes(*, use_project_token: bool) -> list[str]:
+    return [_TOKEN_NOTE] if use_project_token else []
+
+
+def _days(first: str, last: str) -> dict[str, Any]:
+    if not first:
+        return {}
+    return {"from_date": first, "to_date": last, "time_zone": "the project's"}
+
+
+def _check_funnel(args: QueryFunnelSavedReports) -> None:
+    faults: list[str] = []
+    if args.to_date < args.from_date:
+        faults.append("to_date: lies before from_date")
+    if args.interval is not None and args.unit is not None:
+        faults.append("interval and unit are two ways to say the same: leave one out")
+    if args.limit is not None and args.on is None:
+        faults.append("limit: counts segments, and so needs on")
+    if args.length is not None and args.length * _SECONDS[args.length_unit or "day"] > 90 * 86_400:
+        faults.append("length: the conversion window is longer than 90 days")
+    if args.on is not None and args.on.strip().isidentifier():
+        faults.append(f'on: needs an expression; for a property write properties["{args.on}"]')
+    if faults:
+        raise InvalidArgumentsError(faults)
+
+
+_SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+
+_FUNNEL_COLUMNS = [
+    "date",
+    "segment",
+    "step",
+    "event",
+    "count",
+    "step_conversion",
+    "overall_conversion",
+    "avg_seconds",
+]
+
+
+def _funnel_rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+    """One row a date, segment and step. With `on`, a date maps segments to steps."""
+    for day in sorted(data):
+        entry: Any = data[day]
+        if not isinstance(entry, dict):
+            continue
+        fields = cast("dict[str, Any]", entry)
+        segments = {"": fields} if "steps" in fields else fields
+        for segment, steps in segments.items():
+            inner: Any = (
+                cast("dict[str, Any]", steps).get("steps") if isinstance(steps, dict) else steps
+            )
+            for number, step in enumerate(
+                cast("list[Any]", inner if isinstance(inner, list) else [])
+            ):
+                if isinstance(step, dict):
+                    yield _funnel_row(day, segment, number, cast("dict[str, Any]", step))
+
+
+def _funnel_row(day: str, segment: str, number: int, step: Mapping[str, Any]) -> Sequence[object]:
+    return [
+        day,
+        segment,
+        number + 1,
+        step.get("step_label") or step.get("event") or step.get("goal"),
+        step.get("count"),
+        step.get("step_conv_ratio"),
+        step.get("overall_conv_ratio"),
+        step.get("avg_time"),
+    ]
+
+
+def _funnel_headline(args: QueryFunnelSavedReports, rows: Sequence[Sequence[object]]) -> str:
+    plain = [row for row in rows if not row[1]]
+    last = max((cast("int", row[2]) for row in plain), default=0)
+    entered = sum(cast("int", row[4] or 0) for row in plain if row[2] == 1)
+    finished = sum(cast("int", row[4] or 0) for row in plain if row[2] == last)
+    if not rows:
+        return f"Funnel {args.funnel_id} has no data in these days."
+    if not entered:
+        return f"Funnel {args.funnel_id}: {len(rows)} rows by date, segment and step."
+    return (
+        f"Funnel {args.funnel_id}: {finished} of {entered} entries ({finished / entered:.1%}) "
+        f"finished all {last} steps."
+    )
+
+
+def _leaves(node: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Walk a series to its numbers, however deep: breakdowns add levels."""
+    if not isinstance(node, dict):
+        yield path, node
+        return
+    children = cast("dict[str, object]", node)
+    for name in sorted(children):
+        yield from _leaves(children[name], (*path, name))
+
+
+def _levels(headers: Sequence[str], width: int) -> list[str]:
+    named = [header.removeprefix("$") for header in headers][:width]
+    if len(named) < width:
+        named.append("time")
+    return named + [f"level_{level}" for level in range(len(named) + 1, width + 1)]
+
+
+def _jql_table(items: Sequence[Any]) -> Table | None:
+    """A table where every item is an object with the same few keys."""
+    if not items or not all(isinstance(item, dict) for item in items):
+        return None
+    objects = cast("Sequence[dict[str, Any]]", items)
+    columns = list(objects[0])
+    if len(columns) > 12 or any(set(item) != set(columns) for item in objects):
+        return None
+    return Table(columns=columns, rows=[[item[name] for name in columns] for item in objects])

@@ -1,0 +1,1 @@
+"""What may happen: one classifier, one gate, one audit trail for every tool there is."""

@@ -1,0 +1,67 @@
+"""One JSON line for each call that writes, or tried to."""
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mixpanel_mcp.operation import Effect
+
+_log = logging.getLogger("mixpanel_mcp.audit")
+
+
+@dataclass
+class AuditEntry:
+    """What is remembered of a call: enough to find it again, nothing of its content."""
+
+    tool: str
+    connection: str
+    project: int | None
+    region: str
+    arguments_digest: str
+    effect: str = Effect.READS.name
+    count: int = 0
+    confirmed: str = "not needed"
+    outcome: str = ""
+
+
+class AuditTrail:
+    """Appends to a file that only its owner reads, or to the log where no file is set."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        if path is not None:
+            self._append("")  # a file that cannot be written to is a fault at the start
+
+    def record(self, entry: AuditEntry) -> None:
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"time": now, **asdict(entry)}, ensure_ascii=False)
+        if self._path is None:
+            _log.info("%s", line)
+            return
+        try:
+            self._append(line + "\n")
+        except OSError as error:
+            # The call has happened; what is left is to say so where somebody may look.
+            _log.error("the audit log cannot be written (%s): %s", error.strerror, line)
+
+    def _append(self, text: str) -> None:
+        if self._path is None:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(self._path, flags, 0o600), "a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def arguments_digest(arguments: dict[str, Any]) -> str:
+    """A fingerprint by which the same arguments can be recognized, and nothing read.
+
+    `confirm` is left out: asking and doing have the same digest.
+    """
+    content = {name: value for name, value in arguments.items() if name != "confirm"}
+    canonical = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode(errors="replace")).hexdigest()[:32]

@@ -1,0 +1,157 @@
+"""The gate that every request of a call passes before it leaves."""
+
+from collections.abc import Sequence
+
+from mixpanel_mcp.api.errors import MixpanelError, RefusedError
+from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.destinations import is_below
+from mixpanel_mcp.operation import Effect, Permit
+from mixpanel_mcp.safety.approval import Asker, Verdict
+from mixpanel_mcp.safety.audit import AuditEntry
+from mixpanel_mcp.safety.judgement import Judgement, judge
+from mixpanel_mcp.sanitize import quoted
+from mixpanel_mcp.settings import Confirmation, Connection, Policy
+
+
+class ConfirmationRequiredError(MixpanelError):
+    """Not a failure: the call stops until somebody agreed to what it would do."""
+
+
+class Gate:
+    """Judges requests against the policy, and asks where the policy says to ask."""
+
+    def __init__(
+        self,
+        *,
+        connection: Connection,
+        policy: Policy,
+        confirm: bool,
+        asker: Asker,
+        entry: AuditEntry,
+    ) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._confirm = confirm
+        self._asker = asker
+        self._entry = entry
+
+    async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]:
+        """Give leave to send these requests, all or none.
+
+        Raises:
+            RefusedError: a rule forbids one of them, or a person did.
+            ConfirmationRequiredError: somebody has to agree first.
+            AskFirst: a person is being asked.
+        """
+        judgements = [judge(request) for request in requests]
+        self._note(judgements)
+        for judgement in judgements:
+            self._check_walls(judgement)
+        final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
+        if final:
+            await self._agree(_together(final, len(judgements)))
+        return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
+
+    def _note(self, judgements: Sequence[Judgement]) -> None:
+        effect = max((judgement.effect for judgement in judgements), default=Effect.READS)
+        self._entry.effect = max(effect, Effect[self._entry.effect]).name
+        self._entry.count += sum(judgement.count for judgement in judgements)
+
+    def _check_walls(self, judgement: Judgement) -> None:
+        if self._policy.read_only and judgement.effect is not Effect.READS:
+            raise RefusedError(
+                f"Nothing was sent: this server is read-only, and the call would "
+                f"{judgement.summary}."
+            )
+        self._check_tokens(judgement)
+        self._check_projects(judgement)
+        self._check_destinations(judgement)
+
+    def _check_tokens(self, judgement: Judgement) -> None:
+        own = self._connection.project_token
+        allowed = {token.get_secret_value() for token in self._policy.allowed_tokens}
+        allowed |= {own.get_secret_value()} if own else set()
+        if judgement.tokens - allowed:
+            raise RefusedError(
+                "Nothing was sent: the data names a project token that is not this connection's, "
+                "so it would go into another project. Leave tokens out; the right one is added."
+            )
+
+    def _check_projects(self, judgement: Judgement) -> None:
+        allowed = {str(project) for project in self._policy.allowed_projects}
+        if foreign := sorted(judgement.projects - allowed):
+            if not allowed:
+                return
+            raise RefusedError(
+                f"Nothing was sent: project {quoted(foreign[0])} is not one this server may use; "
+                f"these are: {', '.join(sorted(allowed))}."
+            )
+
+    def _check_destinations(self, judgement: Judgement) -> None:
+        allowed = self._policy.allowed_destinations
+        if not allowed or not (judgement.destinations or judgement.untold):
+            return
+        if judgement.untold:
+            raise RefusedError(
+                "Nothing was sent: pipelines may only send data to destinations that the operator "
+                f"listed, and this one cannot be told: {judgement.untold}."
+            )
+        for address in judgement.destinations:
+            if not any(is_below(address, entry) for entry in allowed):
+                raise RefusedError(
+                    f"Nothing was sent: {quoted(address, 200)} is not a destination that the "
+                    f"operator listed; these are: {', '.join(allowed)}."
+                )
+
+    async def _agree(self, summary: str) -> None:
+        if not self._confirm:
+            self._entry.confirmed = "missing"
+            raise ConfirmationRequiredError(
+                f"Nothing was sent yet. This would {summary}. If that is what the person wants, "
+                "call again with the same arguments and confirm=true."
+            )
+        verdict = await self._asker.ask(self._question(summary))
+        match verdict:
+            case Verdict.APPROVED:
+                self._entry.confirmed = "by a person"
+            case Verdict.NOBODY_TO_ASK if self._policy.confirmation is Confirmation.FLAG:
+                self._entry.confirmed = "by flag"
+            case _:
+                self._entry.confirmed = _HOW[verdict]
+                raise RefusedError(_WHY[verdict])
+
+    def _question(self, summary: str) -> str:
+        project = self._connection.project_id
+        place = f"Mixpanel project {project}" if project else "Mixpanel"
+        return f"{place}: {summary[:1].upper()}{summary[1:]}. Go ahead?"
+
+
+def _together(final: Sequence[Judgement], requests: int) -> str:
+    """One sentence for several requests: the first ones in full, the rest counted."""
+    shown = "; ".join(judgement.summary for judgement in final[:3])
+    if len(final) == 1 and requests == 1:
+        return shown
+    total = sum(judgement.count for judgement in final)
+    return f"touch {total} records in {len(final)} requests: {shown}" if len(final) > 1 else shown
+
+
+_HOW = {
+    Verdict.DECLINED: "declined",
+    Verdict.ALREADY_USED: "approval used before",
+    Verdict.NOBODY_TO_ASK: "nobody to ask",
+}
+
+_WHY = {
+    Verdict.DECLINED: (
+        "Nothing was sent: the person did not agree. Do not try again unless they ask for it."
+    ),
+    Verdict.ALREADY_USED: (
+        "Nothing was sent: this approval was used before, or is too old. Call again without it, "
+        "and the person will be asked again."
+    ),
+    Verdict.NOBODY_TO_ASK: (
+        "Nothing was sent: this server's operator wants a person to agree to what cannot be "
+        "undone, and this client has no way to ask one (it does not support elicitation). Tell "
+        "the person; they can use a client that asks, or do it in Mixpanel themselves."
+    ),
+}

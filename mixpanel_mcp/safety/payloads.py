@@ -1,0 +1,127 @@
+"""What a request carries, read the way Mixpanel may read it.
+
+A body can be a JSON document, JSON lines, or a form whose `data` field is JSON or Base64 of it;
+`data` may stand in the query as well. Which reading the server picks depends on headers and
+history, so all readings that succeed count, and the worst of them decides.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote_plus
+
+from mixpanel_mcp.api.request import FORM, Pairs, Request
+
+
+class _UnreadableError(ValueError):
+    pass
+
+
+@dataclass(frozen=True)
+class Payload:
+    """`records` are the objects sent; `fields` the form's and the query's.
+
+    `understood` is false when something was sent that has no reading here.
+    """
+
+    records: list[Any] = field(default_factory=list[Any])
+    fields: Pairs = ()
+    understood: bool = True
+
+    @property
+    def carries_data(self) -> bool:
+        return not self.understood or bool(self.records)
+
+    def field(self, name: str) -> str:
+        """The first value of a field, or an empty text."""
+        return next((value for key, value in self.fields if key == name), "")
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.fields if key == name]
+
+
+def read_payload(request: Request) -> Payload:
+    records: list[Any] = []
+    fields: list[tuple[str, str]] = list(request.query)
+    understood = True
+    if request.body:
+        documents = _documents(request.body)
+        form = _form(request)
+        understood = documents is not None or form is not None
+        records += documents or []
+        fields += form or []
+    for text in [value for name, value in fields if name == "data"]:
+        encoded = _encoded_documents(text)
+        understood = understood and encoded is not None
+        records += encoded or []
+    return Payload(records, tuple(fields), understood)
+
+
+def _documents(body: bytes) -> list[Any] | None:
+    """The objects of a JSON document or of JSON lines; None if it is neither."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    try:
+        return _as_list(_parse(text))
+    except _UnreadableError:
+        pass
+    try:
+        lines = [line for line in text.split("\n") if line.strip()]
+        return [item for line in lines for item in _as_list(_parse(line))]
+    except _UnreadableError:
+        return None
+
+
+def _form(request: Request) -> list[tuple[str, str]] | None:
+    """The fields of a form, looked for even where the header says otherwise."""
+    text = request.body.decode(errors="replace")
+    fields = parse_qsl(text, keep_blank_values=True)
+    says_form = any(FORM in kind for kind in _content_types(request))
+    hides_data = any(name == "data" for name, _ in fields)
+    return fields if says_form or hides_data else None
+
+
+def _content_types(request: Request) -> Iterable[str]:
+    yield (request.content_type or "").lower()
+    yield from (value.lower() for name, value in request.headers if name.lower() == "content-type")
+
+
+def _encoded_documents(text: str) -> list[Any] | None:
+    """The objects in a `data` field: JSON, or Base64 of JSON."""
+    for candidate in (text, unquote_plus(text)):
+        if (documents := _documents(candidate.encode(errors="replace"))) is not None:
+            return documents
+    compact = text.replace(" ", "+").replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        raw = base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return _documents(raw)
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _UnreadableError from error
+
+
+def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Parsers differ in which of two equal keys they keep, so a second verb could hide behind one.
+    document = dict(items)
+    if len(document) != len(items):
+        raise _UnreadableError
+    return document
+
+
+def _as_list(document: object) -> list[Any]:
+    if isinstance(document, list):
+        return cast("list[Any]", document)
+    if isinstance(document, dict):
+        return [document]
+    raise _UnreadableError

@@ -1,0 +1,103 @@
+"""What creating, editing or deleting a pipeline means, in words a person can agree to."""
+
+from collections.abc import Mapping, Sequence
+
+from mixpanel_mcp.destinations import destination_of
+from mixpanel_mcp.sanitize import listed, quoted
+
+_Fields = Mapping[str, Sequence[str]]
+
+# Whatever else decides where data goes and who can read it there.
+_ALSO_SHOWN = (
+    "gcs_region",
+    "s3_region",
+    "s3_role",
+    "tenant_id",
+    "bq_region",
+    "bq_share_with_group",
+    "snowflake_warehouse",
+    "snowflake_role",
+    "glue_database",
+    "glue_role",
+)
+
+
+def describe_create(fields: _Fields) -> tuple[str, str | None, str | None]:
+    """What would be created: a sentence, the address, and why the address cannot be told."""
+    destination, untold = _destination(fields)
+    if destination:
+        target = quoted(destination, 300)
+    else:
+        named = [f"{name}={quoted(value, 200)}" for name, value in _address_fields(fields)]
+        target = f"a destination this server cannot tell ({', '.join(named) or 'none is named'})"
+    kind = quoted(_first(fields, "type") or "?")
+    window = f"from {_first(fields, 'from_date') or 'yesterday'}"
+    window += f" to {_first(fields, 'to_date')}" if _first(fields, "to_date") else " without end"
+    trial = ""
+    if _first(fields, "trial").lower() in {"true", "1"}:
+        trial = ", as the project's only trial, which cannot be deleted"
+    return (
+        f"create a {kind} pipeline that sends {_selection(fields)} out of Mixpanel to {target}"
+        f"{_details(fields)}, {quoted(window)[1:-1]}{trial}",
+        destination,
+        untold,
+    )
+
+
+def describe_edit(fields: _Fields) -> str:
+    events = fields.get("events", [])
+    unsaid = "" if events else " The list of events is not sent; whether the old one stays is open."
+    return (
+        f"change the pipeline {quoted(_first(fields, 'name'), 200)} so that it sends "
+        f"{_selection(fields)}{_details(fields)}; what it synchronized before is replaced by that "
+        f"selection.{unsaid}"
+    )
+
+
+def describe_cancel(fields: _Fields) -> str:
+    return (
+        f"delete the pipeline {quoted(_first(fields, 'name'), 200)} and its history; it cannot be "
+        "restored"
+    )
+
+
+def _destination(fields: _Fields) -> tuple[str | None, str | None]:
+    repeated = sorted(name for name, values in fields.items() if len(set(values)) > 1)
+    ambiguous = [name for name in repeated if name not in {"events", "bq_share_with_group"}]
+    if ambiguous:
+        return None, f"{ambiguous[0]} is given twice with different values"
+    try:
+        address = destination_of({name: values[0] for name, values in fields.items()})
+    except ValueError as error:
+        return None, str(error)
+    return address, None if address else "its type is not one this server knows"
+
+
+def _address_fields(fields: _Fields) -> list[tuple[str, str]]:
+    secret = ("secret", "password")
+    return [
+        (name, value)
+        for name, values in fields.items()
+        if any(part in name for part in ("bucket", "prefix", "account", "container", "dataset"))
+        and not any(part in name for part in secret)
+        for value in values
+    ][:8]
+
+
+def _selection(fields: _Fields) -> str:
+    events = [event for event in fields.get("events", []) if event]
+    where = _first(fields, "where")
+    what = "profiles" if _first(fields, "data_source") == "people" else "all events"
+    selected = f"the events {listed(list(events), most=20, limit=120)}" if events else what
+    return f"{selected} where {quoted(where, 500)}" if where else selected
+
+
+def _details(fields: _Fields) -> str:
+    shown = [
+        f"{name} {quoted(', '.join(fields[name]), 200)}" for name in _ALSO_SHOWN if name in fields
+    ]
+    return f" ({'; '.join(shown)})" if shown else ""
+
+
+def _first(fields: _Fields, name: str) -> str:
+    return next(iter(fields.get(name, ())), "")
