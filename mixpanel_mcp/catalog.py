@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mixpanel_mcp.operation import Operation
-from mixpanel_mcp.server import hints_of, schema_of
+from mixpanel_mcp.safety.hints import hints_of
+from mixpanel_mcp.schemas import schema_of
 
 _BEGIN = "<!-- tools: written by `mixpanel-mcp tools --write-readme` -->"
 _END = "<!-- /tools -->"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 _SCHEMES = ("gs", "s3", "azure", "bigquery", "snowflake")
 
-# The form fields of a pipeline's creation, in the order of the address (data-pipelines.openapi.yaml).
+# The form fields of a pipeline's creation (data-pipelines.openapi.yaml), in the address's order.
 _FIELDS: Mapping[str, tuple[str, tuple[str, ...], str | None]] = {
     "gcs-raw": ("gs", ("gcs_bucket",), "gcs_prefix"),
     "gcs-schema": ("gs", ("gcs_bucket",), "gcs_prefix"),

@@ -31,6 +31,7 @@ from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.api.retry import Deadline
 from mixpanel_mcp.files.root import FilesRoot
+from mixpanel_mcp.json_values import is_list
 from mixpanel_mcp.settings import Connection, Policy, Region, parse_region
 
 
@@ -62,26 +63,28 @@ class Arguments(BaseModel):
 
     region: Annotated[
         Region | None, BeforeValidator(parse_region), WithJsonSchema({"type": "string"})
-    ] = Field(None, description="us, eu or in, if not the connection's.")
+    ] = Field(default=None, description="us, eu or in, if not the connection's.")
 
 
 class InProject(Arguments):
     """Endpoints that take a project id."""
 
-    project_id: int | None = Field(None, gt=0, description="If not the connection's.")
+    project_id: int | None = Field(default=None, gt=0, description="If not the connection's.")
 
 
 class InWorkspace(InProject):
     """Endpoints of the Query API, which also know data views."""
 
-    workspace_id: int | None = Field(None, gt=0, description="Data view, if not the connection's.")
+    workspace_id: int | None = Field(
+        default=None, gt=0, description="Data view, if not the connection's."
+    )
 
 
 class Write(Arguments):
     """Tools that can change something."""
 
     confirm: bool = Field(
-        False, description="true, once the person agreed to what can't be undone."
+        default=False, description="true, once the person agreed to what can't be undone."
     )
 
 
@@ -289,4 +292,4 @@ def operation(
 
 def as_list(value: object) -> object:
     """Let one value stand for a list of one."""
-    return value if value is None or isinstance(value, list) else [value]
+    return value if value is None or is_list(value) else [value]

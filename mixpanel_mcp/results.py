@@ -13,6 +13,7 @@ import mcp.types as t
 
 from mixpanel_mcp.api.errors import FailedError, MixpanelError, OutcomeUnknownError
 from mixpanel_mcp.api.request import compact_json
+from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Status, Table
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError
 from mixpanel_mcp.sanitize import Redactor, clean, clean_data, clean_lines, cut
@@ -191,8 +192,8 @@ def _bounded(data: object, limit: int) -> tuple[object, int]:
     size = len(compact_json(data))
     if size <= limit:
         return data, 0
-    if isinstance(data, list):
-        items = cast("list[object]", data)
+    if is_list(data):
+        items = data
         kept: list[object] = []
         used = 2
         for item in items:
@@ -201,8 +202,8 @@ def _bounded(data: object, limit: int) -> tuple[object, int]:
                 break
             kept.append(item)
         return kept, len(items) - len(kept)
-    if isinstance(data, dict):
-        fields = cast("dict[str, object]", data)
+    if is_object(data):
+        fields = data
         largest = max(fields, key=lambda name: len(compact_json(fields[name])))
         rest = size - len(compact_json(fields[largest]))
         shorter, left_out = _bounded(fields[largest], max(2, limit - rest))

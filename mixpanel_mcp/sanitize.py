@@ -7,7 +7,8 @@ What could break out of its place or look like something else is taken out befor
 import math
 import re
 from collections.abc import Mapping
-from typing import cast
+
+from mixpanel_mcp.json_values import is_list, is_object
 
 # Control characters; marks that reorder text; invisible characters that carry hidden text (tags,
 # variation selectors, zero-width); halves of surrogate pairs. The two joiners stay: emoji and
@@ -58,13 +59,14 @@ def clean_data(value: object, *, depth: int = 0) -> object:
         return clean_lines(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    if depth > _DEEPEST and isinstance(value, (list, dict)):
+    if depth > _DEEPEST and (is_list(value) or is_object(value)):
         return "… (nested too deeply)"
-    if isinstance(value, Mapping):
-        items = cast("Mapping[object, object]", value).items()
-        return {clean_lines(str(key)): clean_data(item, depth=depth + 1) for key, item in items}
-    if isinstance(value, (list, tuple)):
-        return [clean_data(item, depth=depth + 1) for item in cast("list[object]", value)]
+    if is_object(value):
+        return {
+            clean_lines(str(key)): clean_data(item, depth=depth + 1) for key, item in value.items()
+        }
+    if is_list(value):
+        return [clean_data(item, depth=depth + 1) for item in value]
     return value
 
 
@@ -83,9 +85,8 @@ class Redactor:
     def data(self, value: object) -> object:
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, Mapping):
-            items = cast("Mapping[str, object]", value).items()
-            return {self.text(key): self.data(item) for key, item in items}
-        if isinstance(value, list):
-            return [self.data(item) for item in cast("list[object]", value)]
+        if is_object(value):
+            return {self.text(key): self.data(item) for key, item in value.items()}
+        if is_list(value):
+            return [self.data(item) for item in value]
         return value

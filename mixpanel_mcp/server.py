@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import mcp.types as t
 from mcp.server.mcpserver import Context, MCPServer
@@ -14,9 +14,9 @@ from pydantic import ConfigDict, ValidationError
 from mixpanel_mcp import __version__, operations
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, RefusedError
+from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import (
     OPERATIONS,
-    SHARED_ARGUMENTS,
     Arguments,
     Call,
     Effect,
@@ -26,6 +26,8 @@ from mixpanel_mcp.results import redactor, render, render_error
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, PendingQuestions
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail, arguments_digest
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError, Gate
+from mixpanel_mcp.safety.hints import hints_of
+from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import Policy, Settings
 
 assert operations.__all__  # noqa: S101 - importing the domains is what fills the table
@@ -99,25 +101,6 @@ def offered(policy: Policy) -> list[Operation]:
         and row.name not in policy.exclude_tools
         and (not policy.read_only or row.effect is Effect.READS or row.reads_sometimes)
     ]
-
-
-def schema_of(arguments: type[Arguments]) -> dict[str, Any]:
-    """The published schema: flat, without what pydantic adds and no model needs."""
-    schema = cast("dict[str, Any]", _slim(arguments.model_json_schema(by_alias=True)))
-    fields = cast("dict[str, Any]", schema["properties"])
-    own = {name: field for name, field in fields.items() if name not in SHARED_ARGUMENTS}
-    shared = {name: fields[name] for name in SHARED_ARGUMENTS if name in fields}
-    return {**schema, "properties": own | shared}
-
-
-def hints_of(row: Operation, *, read_only: bool) -> t.ToolAnnotations:
-    reads = row.effect is Effect.READS or read_only
-    return t.ToolAnnotations(
-        read_only_hint=reads,
-        destructive_hint=None if reads else row.effect > Effect.ADDS,
-        idempotent_hint=None if reads else row.idempotent,
-        open_world_hint=True,
-    )
 
 
 class _AnyArguments(ArgModelBase):
@@ -223,10 +206,10 @@ def _secrets_in(arguments: Mapping[str, Any]) -> list[str]:
     """Credentials of a destination: they travel in a pipeline's form and must not come back."""
     found: list[str] = []
     for holder in (arguments.get("form_data"), arguments.get("data")):
-        if isinstance(holder, dict):
+        if is_object(holder):
             found += [
                 str(value)
-                for name, value in cast("dict[str, Any]", holder).items()
+                for name, value in holder.items()
                 if any(part in name.lower() for part in ("secret", "password", "credential"))
             ]
     return [value for value in found if len(value) >= 4]
@@ -250,37 +233,3 @@ def _audit(row: Operation, workshop: Workshop, entry: AuditEntry) -> None:
     if entry.effect != Effect.READS.name:
         entry.outcome = entry.outcome or "crashed or cancelled"
         workshop.audit.record(entry)
-
-
-def _slim(node: Any, *, root: bool = True) -> Any:
-    """Drop titles, null defaults and `X or null` unions: the schema is paid for on every turn."""
-    if isinstance(node, list):
-        return [_slim(item, root=False) for item in cast("list[Any]", node)]
-    if not isinstance(node, dict):
-        return node
-    fields = cast("dict[str, Any]", node)
-    arms: Any = fields.get("anyOf")
-    if isinstance(arms, list) and {"type": "null"} in arms:
-        rest = [arm for arm in cast("list[Any]", arms) if arm != {"type": "null"}]
-        others = {name: value for name, value in fields.items() if name != "anyOf"}
-        fields = {**(rest[0] if len(rest) == 1 else {"anyOf": rest}), **others}
-    slim: dict[str, Any] = {}
-    for name, value in fields.items():
-        if _is_noise(name, value, root=root):
-            continue
-        if name in {"properties", "$defs"}:
-            children = cast("dict[str, Any]", value)
-            slim[name] = {child: _slim(schema, root=False) for child, schema in children.items()}
-        else:
-            slim[name] = (
-                value if name in {"enum", "required", "default"} else _slim(value, root=False)
-            )
-    return slim
-
-
-def _is_noise(name: str, value: object, *, root: bool) -> bool:
-    return (
-        (name == "title" and isinstance(value, str))
-        or (name == "default" and value in (None, False))
-        or (name == "description" and root)
-    )

@@ -136,19 +136,25 @@ class Connection(_Frozen):
 
     name: str = "default"
     username: str | None = Field(
-        None, description="Service account name, from Organization Settings > Service Accounts."
+        default=None,
+        description="Service account name, from Organization Settings > Service Accounts.",
     )
-    password: SecretStr | None = Field(None, description="Secret of the service account.")
+    password: SecretStr | None = Field(default=None, description="Secret of the service account.")
     project_token: SecretStr | None = Field(
-        None, description="Project token: names the project when data is written."
+        default=None, description="Project token: names the project when data is written."
     )
-    project_id: int | None = Field(None, gt=0, description="Project id, from Project Settings.")
-    workspace_id: int | None = Field(None, gt=0, description="Data view to query, if not all data.")
+    project_id: int | None = Field(
+        default=None, gt=0, description="Project id, from Project Settings."
+    )
+    workspace_id: int | None = Field(
+        default=None, gt=0, description="Data view to query, if not all data."
+    )
     region: Annotated[Region, BeforeValidator(parse_region)] = Field(
-        Region.US, description="Where the project's data lives: us, eu or in."
+        default=Region.US, description="Where the project's data lives: us, eu or in."
     )
     base_url: str | None = Field(
-        None, description="Origin that replaces all of Mixpanel's: for a proxy or a sandbox."
+        default=None,
+        description="Origin that replaces all of Mixpanel's: for a proxy or a sandbox.",
     )
     sandbox: bool = False
 
@@ -167,36 +173,43 @@ class Connection(_Frozen):
 class Policy(_Frozen):
     """What the operator allows."""
 
-    read_only: bool = Field(False, description="Offer nothing that changes the project.")
-    toolsets: CommaSeparated[str] = Field((), description="Offer only these toolsets.")
-    tools: CommaSeparated[str] = Field((), description="Offer these tools (beside TOOLSETS).")
-    exclude_tools: CommaSeparated[str] = Field((), description="Never offer these tools.")
+    read_only: bool = Field(default=False, description="Offer nothing that changes the project.")
+    toolsets: CommaSeparated[str] = Field(default=(), description="Offer only these toolsets.")
+    tools: CommaSeparated[str] = Field(
+        default=(), description="Offer these tools (beside TOOLSETS)."
+    )
+    exclude_tools: CommaSeparated[str] = Field(default=(), description="Never offer these tools.")
     tool_prefix: str = Field(
-        "", pattern=r"^[A-Za-z0-9_-]{0,20}$", description="Put before the name of every tool."
+        default="",
+        pattern=r"^[A-Za-z0-9_-]{0,20}$",
+        description="Put before the name of every tool.",
     )
     confirmation: Confirmation = Field(
-        Confirmation.FLAG,
+        default=Confirmation.FLAG,
         description="flag: confirm=true suffices where a client cannot ask a person; "
         "human: only a person's yes does.",
     )
     files_root: Path | None = Field(
-        None, description="Folder below which files are read and written; none without it."
+        default=None, description="Folder below which files are read and written; none without it."
     )
     audit_log: Path | None = Field(
-        None, description="File for one JSON line per call that writes; the log without it."
+        default=None, description="File for one JSON line per call that writes; the log without it."
     )
     allowed_projects: CommaSeparated[int] = Field(
-        (), description="Project ids that calls may name; any without it."
+        default=(), description="Project ids that calls may name; any without it."
     )
     allowed_tokens: CommaSeparated[SecretStr] = Field(
-        (), description="Project tokens that may be sent beside the connection's own."
+        default=(), description="Project tokens that may be sent beside the connection's own."
     )
     allowed_destinations: CommaSeparated[str] = Field(
-        (), description="Where pipelines may send data; anywhere (once confirmed) without it."
+        default=(),
+        description="Where pipelines may send data; anywhere (once confirmed) without it.",
     )
-    read_seconds: float = Field(30, gt=0, le=3600, description="Deadline of a read.")
-    write_seconds: float = Field(60, gt=0, le=3600, description="Deadline of a write.")
-    export_seconds: float = Field(1200, gt=0, le=86400, description="Deadline of an export.")
+    read_seconds: float = Field(default=30, gt=0, le=3600, description="Deadline of a read.")
+    write_seconds: float = Field(default=60, gt=0, le=3600, description="Deadline of a write.")
+    export_seconds: float = Field(
+        default=1200, gt=0, le=86400, description="Deadline of an export."
+    )
 
     @field_validator("files_root")
     @classmethod

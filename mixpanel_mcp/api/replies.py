@@ -1,4 +1,4 @@
-"""A reply, read with care: text first, never whole without a bound, errors turned into sentences."""
+"""A reply, read with care: text first, never without a bound, errors turned into sentences."""
 
 import json
 import re
@@ -6,10 +6,11 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 
 from mixpanel_mcp.api import errors
 from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.json_values import is_object
 
 # A reply that a model is to read is far smaller; this bounds what a broken or hostile one costs.
 REPLY_LIMIT = 64 * 1024 * 1024
@@ -110,8 +111,8 @@ def reason_of(reply: Reply) -> str:
         document: object = json.loads(text)
     except (ValueError, RecursionError):
         document = None
-    if isinstance(document, dict):
-        error = cast("dict[str, object]", document).get("error")
+    if is_object(document):
+        error = document.get("error")
         text = error if isinstance(error, str) else ""
     elif document is not None or text.startswith("<"):
         text = ""

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mixpanel_mcp.api.regions import Family
+from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.settings import Region
 
 FORM = "application/x-www-form-urlencoded"
@@ -82,7 +83,7 @@ def pairs(fields: Mapping[str, Any]) -> Pairs:
         (name, wire_text(item))
         for name, value in fields.items()
         if value is not None
-        for item in (value if isinstance(value, (list, tuple)) else (value,))  # pyright: ignore[reportUnknownVariableType]
+        for item in (value if is_list(value) else [value])
     )
 
 
@@ -90,7 +91,7 @@ def wire_text(value: object) -> str:
     """A value as Mixpanel reads it in a query or a form: flags lower case, objects as JSON."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (dict, list)):
+    if is_object(value) or is_list(value):
         return compact_json(value)
     return str(value)
 

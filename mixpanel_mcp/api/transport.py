@@ -45,7 +45,7 @@ def _outcome_of(error: httpx.TransportError) -> Outcome:
 
 
 class Transport:
-    """A pool of kept-alive HTTP/1.1 connections. Redirects and cookies are never followed or kept."""
+    """A pool of kept-alive HTTP/1.1 connections; follows no redirect, keeps no cookie."""
 
     def __init__(self, connection: Connection) -> None:
         # A proxy from the environment has no business between us and a sandbox on loopback.

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -77,7 +77,7 @@ class FilesRoot:
         return os.open(handle / name, flags, mode=0o600)
 
     @contextmanager
-    def _folder(self, folders: list[str], path: str) -> Iterator[int | Path]:
+    def _folder(self, folders: list[str], path: str) -> Generator[int | Path]:
         if not _BELOW_HANDLES:
             yield self._resolved(folders, path)
             return

@@ -7,11 +7,12 @@ profile writes may answer with `failed_records` (no schema is published), so bot
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from mixpanel_mcp.api.errors import OutcomeUnknownError, UnreadableReplyError
 from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.json_values import is_object, objects_in
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,14 @@ def read_acknowledgement(request: Request, reply: Reply) -> Acknowledgement:
         document: object = json.loads(text)
     except (ValueError, RecursionError):
         document = None
-    if not isinstance(document, dict):
+    if not is_object(document):
         if reply.status == 400:
             raise failure(request, reply)
         raise UnreadableReplyError(
             f"{request.shown} was answered with something that is none of the documented answers; "
             "it is unknown whether the data was taken."
         )
-    return _from_document(cast("dict[str, Any]", document), reply.status)
+    return _from_document(document, reply.status)
 
 
 def _from_document(document: dict[str, Any], status: int) -> Acknowledgement:
@@ -61,19 +62,16 @@ def _from_document(document: dict[str, Any], status: int) -> Acknowledgement:
     said = document.get("status")
     good = status == 200 and not error and said in {1, "OK", "ok", None}
     if rejected:
-        return Acknowledgement(True, error, rejected)
+        return Acknowledgement(accepted=True, reason=error, rejected=rejected)
     return Acknowledgement(good, error or ("" if good else "Mixpanel answered with status 0"))
 
 
 def failed_records(document: Mapping[str, Any]) -> dict[int, tuple[str, str]]:
     """Read per-record errors, by place in the batch."""
     found: dict[int, tuple[str, str]] = {}
-    records = document.get("failed_records")
-    for record in cast("list[Any]", records) if isinstance(records, list) else []:
-        if isinstance(record, dict):
-            fields = cast("dict[str, Any]", record)
-            index = fields.get("index")
-            if isinstance(index, (int, float)):
-                reason = str(fields.get("message") or fields.get("error") or "no reason given")
-                found[int(index)] = (str(fields.get("field") or ""), reason)
+    for record in objects_in(document.get("failed_records")):
+        index = record.get("index")
+        if isinstance(index, (int, float)):
+            reason = str(record.get("message") or record.get("error") or "no reason given")
+            found[int(index)] = (str(record.get("field") or ""), reason)
     return found

@@ -45,7 +45,7 @@ def from_json(value: object) -> object:
 
 def _one_or_many(value: object) -> object:
     parsed = from_json(value)
-    return [parsed] if isinstance(parsed, (str, dict)) else parsed
+    return [parsed] if isinstance(parsed, str) or is_object(parsed) else parsed
 
 
 def _names(values: list[str]) -> list[str]:

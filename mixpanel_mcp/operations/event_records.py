@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.request import compact_json, is_number
+from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operations.arguments import BANNED_IDS, require_id
 from mixpanel_mcp.sanitize import counted
 
@@ -28,6 +29,7 @@ _INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 _EARLIEST = 31_536_000  # 1971-01-01
 _TRACK_DAYS = 5
 _MOST_FAULTS = 50
+_NOT_CONTENT = {"token", "$insert_id"}
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def prepare_events(
     for index, event in enumerate(events):
         found = list(_shape_faults(event))
         if not found:
-            completed = _completed(event, token, importing, now_ms, filled)
+            completed = _completed(event, token, None if importing else now_ms, filled)
             found = list(_faults(completed, importing=importing, now_ms=now_ms))
             if not found:
                 _identify(completed, filled, seen, dated="time" in event["properties"])
@@ -78,17 +80,18 @@ def _shape_faults(event: Mapping[str, Any]) -> Iterator[str]:
     name, properties = event.get("event"), event.get("properties")
     if not isinstance(name, str) or not name:
         yield "event: must be the event's name"
-    if not isinstance(properties, dict):
+    if not is_object(properties):
         yield "properties: must be an object with the event's properties"
     for extra in sorted(set(event) - {"event", "properties"}):
         yield f"{extra[:60]}: does not belong beside event and properties; put it into properties"
 
 
 def _completed(
-    event: Mapping[str, Any], token: str | None, importing: bool, now_ms: int, filled: Counter[str]
+    event: Mapping[str, Any], token: str | None, now_ms: int | None, filled: Counter[str]
 ) -> dict[str, Any]:
+    """Fill in token and time; `now_ms` is the time of events that have none."""
     properties: dict[str, Any] = dict(event["properties"])
-    if "time" not in properties and not importing:
+    if "time" not in properties and now_ms is not None:
         properties["time"] = now_ms
         filled["time"] += 1
     elif "time" in properties:
@@ -139,13 +142,13 @@ def insert_id(event: Mapping[str, Any], *, occurrence: int = 1) -> str:
 
 
 def _canonical(value: object) -> str:
-    if isinstance(value, dict):
-        items = sorted(cast("dict[str, object]", value).items())
+    if is_object(value):
+        items = sorted(value.items())
         return (
             "{" + ",".join(f"{compact_json(key)}:{_canonical(item)}" for key, item in items) + "}"
         )
-    if isinstance(value, list):
-        return "[" + ",".join(map(_canonical, cast("list[object]", value))) + "]"
+    if is_list(value):
+        return "[" + ",".join(map(_canonical, value)) + "]"
     return compact_json(value)
 
 
@@ -213,13 +216,9 @@ def value_faults(value: object, *, depth: int = 1, largest: int = _LARGEST_VALUE
     """Say what Mixpanel would not take of a property's value."""
     if isinstance(value, float) and not is_number(value):
         yield "NaN and infinities are not JSON"
-    if not isinstance(value, (list, dict)):
+    if not is_list(value) and not is_object(value):
         return
-    children = (
-        list(cast("dict[str, object]", value).values())
-        if isinstance(value, dict)
-        else cast("list[object]", value)
-    )
+    children: list[Any] = list(value.values()) if is_object(value) else list(value)
     if depth > _DEEPEST:
         yield f"is nested more than {_DEEPEST} levels deep"
         return

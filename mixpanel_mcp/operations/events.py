@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from mixpanel_mcp.api.errors import RefusedError, UnreadableReplyError
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import JSON, Credential, Request, json_body, pairs, switch
+from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Write, operation
 from mixpanel_mcp.operations.acknowledgement import failed_records, read_acknowledgement
 from mixpanel_mcp.operations.arguments import Records, WebAddress
@@ -30,14 +31,14 @@ class TrackEvents(Write):
         description="Events: {event, properties: {distinct_id, time?, $insert_id?, ...}}. "
         "time: ISO, or seconds or ms since 1970; now if missing."
     )
-    ip: bool = Field(False, description="Locate users by this server's IP address.")
-    verbose: bool = Field(True, description="Ask for the reason of a failure.")
+    ip: bool = Field(default=False, description="Locate users by this server's IP address.")
+    verbose: bool = Field(default=True, description="Ask for the reason of a failure.")
     redirect: WebAddress | None = Field(
-        None, description="Legacy; never followed, and hides the outcome."
+        default=None, description="Legacy; never followed, and hides the outcome."
     )
-    img: bool = Field(False, description="Ask for a pixel, which hides the outcome.")
+    img: bool = Field(default=False, description="Ask for a pixel, which hides the outcome.")
     use_project_token: bool = Field(
-        True, description="No effect: the project token in each event decides here."
+        default=True, description="No effect: the project token in each event decides here."
     )
 
 
@@ -49,7 +50,7 @@ class ImportEvents(Write, InProject):
         "time: ISO, or seconds or ms since 1970, UTC."
     )
     use_project_token: bool = Field(
-        False, description="Authenticate with the project token, not the service account."
+        default=False, description="Authenticate with the project token, not the service account."
     )
 
 
@@ -186,12 +187,12 @@ def _imported(request: Request, reply: Reply, count: int) -> BatchResult:
         document: object = json.loads(reply.body)
     except ValueError:
         document = None
-    if not isinstance(document, dict):
+    if not is_object(document):
         raise UnreadableReplyError(
             f"{request.shown} was answered with something that is none of the documented answers. "
             "Sending the same events again is safe."
         )
-    fields = cast("dict[str, Any]", document)
+    fields = document
     rejected = failed_records(fields)
     imported = fields.get("num_records_imported")
     accepted = imported if isinstance(imported, int) else 0

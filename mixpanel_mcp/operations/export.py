@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from mixpanel_mcp.api.errors import FailedError, InvalidArgumentsError, Unreadab
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import Request, compact_json, pairs
 from mixpanel_mcp.files.root import OutsideError
+from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Status, Table, operation
 from mixpanel_mcp.operations.arguments import Day, Names
 from mixpanel_mcp.sanitize import counted
@@ -28,10 +29,12 @@ class DownloadData(InProject):
 
     from_date: Day = Field(description="First day, YYYY-MM-DD.")
     to_date: Day = Field(description="Last day, included; not later than today in the project.")
-    event_name: Names | None = Field(None, description="Only these events: a list, or one name.")
-    where: str | None = Field(None, description='Filter: properties["plan"] == "pro".')
-    limit: int | None = Field(None, ge=1, le=100_000, description="Most events to get.")
-    gzip_encoding: bool = Field(True, description="Compress on the wire.")
+    event_name: Names | None = Field(
+        default=None, description="Only these events: a list, or one name."
+    )
+    where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
+    limit: int | None = Field(default=None, ge=1, le=100_000, description="Most events to get.")
+    gzip_encoding: bool = Field(default=True, description="Compress on the wire.")
 
 
 @operation(
@@ -236,9 +239,9 @@ def _event(line: bytes) -> dict[str, Any]:
         event: object = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UnreadableReplyError("A line of the export is not JSON.") from error
-    if isinstance(event, dict):
-        fields = cast("dict[str, Any]", event)
-        if isinstance(fields.get("event"), str) and isinstance(fields.get("properties"), dict):
+    if is_object(event):
+        fields = event
+        if isinstance(fields.get("event"), str) and is_object(fields.get("properties")):
             return fields
     raise UnreadableReplyError("A line of the export is not an event.")
 

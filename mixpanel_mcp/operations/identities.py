@@ -40,12 +40,12 @@ class _IdentityEvent(Write):
     """Arguments of both kinds of identity event."""
 
     project_token: SecretStr | None = Field(
-        None, description="Only the connection's own token, which is the default."
+        default=None, description="Only the connection's own token, which is the default."
     )
-    strict: bool = Field(True, description="Ask Mixpanel to validate.")
-    verbose: bool = Field(True, description="Ask for the reason of a failure.")
+    strict: bool = Field(default=True, description="Ask Mixpanel to validate.")
+    verbose: bool = Field(default=True, description="Ask for the reason of a failure.")
     redirect: WebAddress | None = Field(
-        None, description="Legacy; never followed, and hides the outcome."
+        default=None, description="Legacy; never followed, and hides the outcome."
     )
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError, NotFoundError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
 from mixpanel_mcp.destinations import destination_of
+from mixpanel_mcp.json_values import is_list, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import Day, Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object
@@ -60,9 +61,9 @@ class GetPipeline(InProject):
     """Arguments of get_pipeline."""
 
     name: str = Field(min_length=1, description="From list_pipelines.")
-    summary: bool = Field(False, description="Only count tasks by state.")
+    summary: bool = Field(default=False, description="Only count tasks by state.")
     status: Names | None = Field(
-        None,
+        default=None,
         description="Only tasks in these states: pending, running, retried, failed, canceled, "
         "timed_out. All without it.",
     )
@@ -73,34 +74,37 @@ class CreateGcsPipeline(Write, InProject):
 
     gcs_bucket: str = Field(min_length=1, description="Bucket that receives the data.")
     gcs_region: GcsRegion = Field(description="Where the bucket is.")
-    gcs_prefix: str | None = Field(None, description="Folder in the bucket.")
+    gcs_prefix: str | None = Field(default=None, description="Folder in the bucket.")
     from_date: Day | None = Field(
-        None, description="First day, at most six months back. Required unless trial."
+        default=None, description="First day, at most six months back. Required unless trial."
     )
-    to_date: Day | None = Field(None, description="Last day; without it the export goes on.")
+    to_date: Day | None = Field(
+        default=None, description="Last day; without it the export goes on."
+    )
     frequency: Literal["daily", "hourly"] | None = Field(
-        None, description="Only without to_date; daily if unset."
+        default=None, description="Only without to_date; daily if unset."
     )
     trial: bool = Field(
-        False, description="The project's one trial: 30 days, daily, all events, undeletable."
+        default=False,
+        description="The project's one trial: 30 days, daily, all events, undeletable.",
     )
-    events: Names | None = Field(None, description="Only these events; all without it.")
-    where: str | None = Field(None, description='Filter: properties["plan"] == "pro".')
+    events: Names | None = Field(default=None, description="Only these events; all without it.")
+    where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
 
 
 class EditGcsPipeline(Write, InProject):
     """Arguments of edit_gcs_pipeline."""
 
     name: str = Field(min_length=1, description="From list_pipelines.")
-    events: Names | None = Field(None, description="The whole new list of events.")
-    where: str | None = Field(None, description='New filter: properties["plan"] == "pro".')
+    events: Names | None = Field(default=None, description="The whole new list of events.")
+    where: str | None = Field(default=None, description='New filter: properties["plan"] == "pro".')
 
 
 class DeletePipeline(Write, InProject):
     """Arguments of delete_pipeline."""
 
     name: str = Field(min_length=1, description="From list_pipelines.")
-    use_project_token: bool = Field(False, description="No effect: not accepted here.")
+    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
 
 
 @operation(
@@ -192,7 +196,8 @@ async def create_gcs_pipeline(call: Call, args: CreateGcsPipeline) -> Answer:
     )
     request = _write(call, "/create", form)
     document = await json_object(call, request)
-    names = [str(name) for name in cast("list[Any]", document.get("pipeline_names") or [])]
+    given = document.get("pipeline_names")
+    names = [str(name) for name in given] if is_list(given) else []
     target = destination_of(dict(form))
     return Answer(
         headline=f"Created {', '.join(quoted(name, 200) for name in names) or 'a pipeline'}, which "
@@ -285,12 +290,10 @@ async def _pipelines(call: Call) -> list[dict[str, Any]]:
     """All pipelines: an opaque number maps to a list of them, or in older replies to one."""
     request = _read(call, "/jobs", {"project_id": call.project()})
     document = await json_object(call, request)
-    groups = [value if isinstance(value, list) else [value] for value in document.values()]
     return [
-        cast("dict[str, Any]", item)
-        for group in groups
-        for item in cast("list[Any]", group)
-        if isinstance(item, dict)
+        pipeline
+        for value in document.values()
+        for pipeline in objects_in(value if is_list(value) else [value])
     ]
 
 
@@ -302,10 +305,10 @@ def _tasks(document: Mapping[str, Any]) -> tuple[dict[str, int], list[Sequence[o
         value: Any = document[state]
         if isinstance(value, int):
             counts[state] = value
-        elif isinstance(value, list):
-            tasks = [task for task in cast("list[Any]", value) if isinstance(task, dict)]
+        elif is_list(value):
+            tasks = objects_in(value)
             counts[state] = len(tasks)
-            rows += [_task_row(state, cast("dict[str, Any]", task)) for task in tasks]
+            rows += [_task_row(state, task) for task in tasks]
     return {state: count for state, count in counts.items() if count}, rows
 
 

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
+from mixpanel_mcp.json_values import is_object, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Names, from_json
 from mixpanel_mcp.operations.replies import json_object
@@ -24,36 +25,39 @@ def _cohort(value: object) -> object:
 
 def _behaviors(value: object) -> object:
     parsed = from_json(value)
-    return [parsed] if isinstance(parsed, dict) else parsed
+    return [parsed] if is_object(parsed) else parsed
 
 
 class QueryProfiles(InWorkspace):
     """Arguments of query_profiles."""
 
-    distinct_ids: Names | None = Field(None, description="Only these users (a list or one id).")
+    distinct_ids: Names | None = Field(
+        default=None, description="Only these users (a list or one id)."
+    )
     where: str | None = Field(
-        None, description='Expression over profile properties: properties["plan"] == "pro".'
+        default=None, description='Expression over profile properties: properties["plan"] == "pro".'
     )
     output_properties: Names | None = Field(
-        None, description="Only these properties: a smaller, faster answer."
+        default=None, description="Only these properties: a smaller, faster answer."
     )
-    session_id: str | None = Field(None, description="From the page before.")
-    page: int | None = Field(None, ge=0, description="From 0; above 0 needs session_id.")
+    session_id: str | None = Field(default=None, description="From the page before.")
+    page: int | None = Field(default=None, ge=0, description="From 0; above 0 needs session_id.")
     behaviors: Annotated[list[dict[str, Any]], BeforeValidator(_behaviors)] | None = Field(
-        None,
-        description='What users did: [{"window":"90d","name":"b","event_selectors":[{"event":"X"}]}]'
-        '; then where: behaviors["b"] > 0.',
+        default=None,
+        description='What users did: [{"window":"90d","name":"b","event_selectors":'
+        '[{"event":"X"}]}]; then where: behaviors["b"] > 0.',
     )
     as_of_timestamp: int | None = Field(
-        None, gt=0, description="Unix seconds; with behaviors and more than 1,000 matches."
+        default=None, gt=0, description="Unix seconds; with behaviors and more than 1,000 matches."
     )
     filter_by_cohort: Annotated[dict[str, int], BeforeValidator(_cohort)] | None = Field(
-        None,
+        default=None,
         description="Cohort id, or {id}. Not with behaviors.",
         json_schema_extra={"type": ["integer", "object"]},
     )
     include_all_users: bool | None = Field(
-        None, description="With filter_by_cohort: also ids without a profile (default true)."
+        default=None,
+        description="With filter_by_cohort: also ids without a profile (default true).",
     )
 
 
@@ -87,12 +91,7 @@ async def query_profiles(call: Call, args: QueryProfiles) -> Answer:
         content_type=FORM,
     )
     document = await json_object(call, request)
-    profiles = [
-        cast("dict[str, Any]", profile)
-        for profile in cast("list[Any]", document.get("results") or [])
-        if isinstance(profile, dict)
-    ]
-    return _answer(args, document, profiles)
+    return _answer(args, document, objects_in(document.get("results")))
 
 
 def _check_exclusions(args: QueryProfiles) -> None:
@@ -167,7 +166,7 @@ def _next(args: QueryProfiles, page: int, session_id: object) -> dict[str, Any]:
 
 def _table(profiles: Sequence[Mapping[str, Any]]) -> Table:
     """One row a profile; the columns are the properties that most of them have."""
-    properties = [cast("dict[str, Any]", profile.get("$properties") or {}) for profile in profiles]
+    properties: list[dict[str, Any]] = [profile.get("$properties") or {} for profile in profiles]
     common = Counter(name for each in properties for name in each)
     columns = [name for name, _ in common.most_common(_MOST_COLUMNS)]
     rows = [

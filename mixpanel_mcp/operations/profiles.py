@@ -10,6 +10,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import JSON, Credential, Request, is_number, json_body, pairs, switch
+from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, Write, operation
 from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
 from mixpanel_mcp.operations.arguments import Records, WebAddress, from_json, require_id
@@ -29,9 +30,9 @@ _CONTROLS = ("$token", "$distinct_id", "$ip", "$time", "$ignore_time", "$ignore_
 class _ProfileWrite(Write):
     """Arguments of all that writes profiles."""
 
-    verbose: bool = Field(True, description="Ask for the reason of a failure.")
+    verbose: bool = Field(default=True, description="Ask for the reason of a failure.")
     redirect: WebAddress | None = Field(
-        None, description="Legacy; never followed, and hides the outcome."
+        default=None, description="Legacy; never followed, and hides the outcome."
     )
 
 
@@ -55,7 +56,7 @@ class UpdateMultipleProfiles(_ProfileWrite):
 
 def _deletions(value: object) -> object:
     parsed = from_json(value)
-    items: list[object] = parsed if isinstance(parsed, list) else [parsed]  # pyright: ignore[reportUnknownVariableType]
+    items: list[object] = parsed if is_list(parsed) else [parsed]  # pyright: ignore[reportUnknownVariableType]
     return [{"$distinct_id": item} if isinstance(item, (str, int)) else item for item in items]
 
 
@@ -134,7 +135,7 @@ def _as_set(index: int, record: Mapping[str, Any]) -> dict[str, Any]:
     if "$set" not in rest:
         return {**controls, "$set": rest}
     if len(rest) > 1:
-        stray = sorted(set(rest) - {"$set"})[0]
+        stray = min(set(rest) - {"$set"})
         raise InvalidArgumentsError(
             [f"properties[{index}].{stray[:60]}: stands beside $set; put it into $set"]
         )
@@ -241,27 +242,26 @@ def _value_faults(verb: str, value: Any) -> Iterator[str]:
     if verb == "$delete":
         return
     if verb == "$unset":
-        if not isinstance(value, list) or not value or not all(isinstance(n, str) for n in value):  # pyright: ignore[reportUnknownVariableType]
+        if not is_list(value) or not value or not all(isinstance(name, str) for name in value):
             yield ": must be a list of property names"
         return
-    if not isinstance(value, dict) or not value:
+    if not is_object(value) or not value:
         yield ": must be an object with at least one property"
         return
-    fields: dict[str, Any] = value
-    for name, item in fields.items():
+    for name, item in value.items():
         place = f".{name[:60]}"
         if verb == "$add" and not is_number(item):
             yield f"{place}: must be a number to add"
         elif verb == "$union" and not _is_union_list(item):
             yield f"{place}: must be a list of texts or numbers with at least one item"
-        elif verb in {"$append", "$remove"} and isinstance(item, (list, dict)):
+        elif verb in {"$append", "$remove"} and (is_list(item) or is_object(item)):
             yield f"{place}: must be a single value"
         yield from (f"{place}: {fault}" for fault in value_faults(item, largest=_LARGEST_VALUE))
 
 
 def _is_union_list(value: Any) -> bool:
     return (
-        isinstance(value, list)
+        is_list(value)
         and bool(value)  # pyright: ignore[reportUnknownArgumentType]
         and all(isinstance(item, str) or is_number(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     )

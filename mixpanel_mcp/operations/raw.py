@@ -4,6 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote_to_bytes
 
@@ -25,6 +26,7 @@ from mixpanel_mcp.api.request import (
     pairs,
 )
 from mixpanel_mcp.files.root import OutsideError
+from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Status, Write, operation
 from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
 from mixpanel_mcp.operations.arguments import JsonObject, from_json
@@ -57,44 +59,54 @@ class _Passthrough(Write, InProject):
     """Arguments of all three."""
 
     data: Annotated[Any, BeforeValidator(from_json)] = Field(
-        None, description="Body: text, or JSON sent as JSON. Not with form_data or file_data."
+        default=None,
+        description="Body: text, or JSON sent as JSON. Not with form_data or file_data.",
     )
     form_data: JsonObject | None = Field(
-        None, description="Form fields (urlencoded); a list repeats its key."
+        default=None, description="Form fields (urlencoded); a list repeats its key."
     )
     file_data: dict[str, str] | None = Field(
-        None, description="Multipart files: field to a path below the files root, or a data: URI."
+        default=None,
+        description="Multipart files: field to a path below the files root, or a data: URI.",
     )
     file_data_file_names: dict[str, str] | None = Field(
-        None, description="File names for the fields of file_data."
+        default=None, description="File names for the fields of file_data."
     )
     query_parameters: JsonObject | None = Field(
-        None, description="Query; a list repeats its key. project_id is added if missing."
+        default=None, description="Query; a list repeats its key. project_id is added if missing."
     )
     headers: JsonObject | None = Field(
-        None, description="Headers; not Authorization, Host, Cookie and the like."
+        default=None, description="Headers; not Authorization, Host, Cookie and the like."
     )
-    response_type: Literal["json", "text", "binary"] = Field("json", description="How to read it.")
-    timeout_ms: int | None = Field(None, ge=1, description="Limit of one attempt.")
-    retry_delay_ms: int = Field(0, ge=0, description="Pause between attempts.")
-    retry_on_all_errors: bool = Field(False, description="Also retry a 429, where it is safe.")
-    max_retry_count: int = Field(0, ge=0, le=10, description="Retries after 5xx and lost links.")
-    use_exponential_backoff: bool = Field(False, description="2 s doubling, not retry_delay_ms.")
+    response_type: Literal["json", "text", "binary"] = Field(
+        default="json", description="How to read it."
+    )
+    timeout_ms: int | None = Field(default=None, ge=1, description="Limit of one attempt.")
+    retry_delay_ms: int = Field(default=0, ge=0, description="Pause between attempts.")
+    retry_on_all_errors: bool = Field(
+        default=False, description="Also retry a 429, where it is safe."
+    )
+    max_retry_count: int = Field(
+        default=0, ge=0, le=10, description="Retries after 5xx and lost links."
+    )
+    use_exponential_backoff: bool = Field(
+        default=False, description="2 s doubling, not retry_delay_ms."
+    )
 
 
 class CreateGenericPipeline(_Passthrough):
     """Arguments of create_generic_pipeline."""
 
-    url: str = Field("/nessie/pipeline/create", description="Path on the data host.")
-    method: Method = Field("POST", description="HTTP method.")
+    url: str = Field(default="/nessie/pipeline/create", description="Path on the data host.")
+    method: Method = Field(default="POST", description="HTTP method.")
 
 
 class EditGenericPipeline(_Passthrough):
     """Arguments of edit_generic_pipeline."""
 
-    name: str | None = Field(None, description="Pipeline to edit: goes into the form.")
-    url: str = Field("/nessie/pipeline/edit", description="Path on the data host.")
-    method: Method = Field("POST", description="HTTP method.")
+    name: str | None = Field(default=None, description="Pipeline to edit: goes into the form.")
+    url: str = Field(default="/nessie/pipeline/edit", description="Path on the data host.")
+    method: Method = Field(default="POST", description="HTTP method.")
 
 
 class RawRequest(_Passthrough):
@@ -103,7 +115,7 @@ class RawRequest(_Passthrough):
     url: str = Field(description="Path, such as /api/query/cohorts/list.")
     method: Method = Field(description="HTTP method.")
     base_url: str | None = Field(
-        None,
+        default=None,
         description="A Mixpanel origin, such as https://api-eu.mixpanel.com; from url if unset.",
     )
 
@@ -210,7 +222,7 @@ async def _pass_through(
 def _project(call: Call, path: str, query: Pairs, fields: Pairs, data: Any) -> Pairs:
     """The project id that goes with a service account, where the request names none."""
     named = any(name == "project_id" for name, _ in (*query, *fields)) or "/projects/" in path
-    named = named or (isinstance(data, dict) and "project_id" in data)
+    named = named or (is_object(data) and "project_id" in data)
     if named or call.project_id is None:
         return ()
     return (("project_id", str(call.project_id)),)
@@ -304,10 +316,8 @@ def _header_faults(headers: Pairs) -> Iterator[str]:
 def _with_body(error: MixpanelError, reply: Reply) -> MixpanelError:
     """Give programs the JSON that came with an error, such as `/import`'s rejected records."""
     if len(reply.body) <= _ERROR_BODY:
-        try:
+        with suppress(ValueError, RecursionError):
             error.data["body"] = clean_data(json.loads(reply.body))
-        except (ValueError, RecursionError):
-            pass
     return error
 
 

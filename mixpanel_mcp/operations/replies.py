@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from mixpanel_mcp.api.errors import RejectedError, UnreadableReplyError
 from mixpanel_mcp.api.replies import failure
 from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Call
 
 
@@ -20,23 +21,23 @@ async def json_reply(call: Call, request: Request) -> Any:
     if reply.status != 200:
         raise failure(request, reply)
     document = reply.json()
-    if isinstance(document, dict):
-        _raise_error_inside(request, cast("dict[str, Any]", document))
+    if is_object(document):
+        _raise_error_inside(request, document)
     return document
 
 
 async def json_object(call: Call, request: Request) -> dict[str, Any]:
     document = await json_reply(call, request)
-    if not isinstance(document, dict):
+    if not is_object(document):
         raise _unexpected(request, "an object")
-    return cast("dict[str, Any]", document)
+    return document
 
 
 async def json_list(call: Call, request: Request) -> Sequence[Any]:
     document = await json_reply(call, request)
-    if not isinstance(document, list):
+    if not is_list(document):
         raise _unexpected(request, "a list")
-    return cast("list[Any]", document)
+    return document
 
 
 async def acknowledged(call: Call, request: Request) -> object:
@@ -52,8 +53,8 @@ async def acknowledged(call: Call, request: Request) -> object:
         document: object = json.loads(reply.body)
     except (ValueError, RecursionError):
         return reply.text.strip()[:500] or None
-    if isinstance(document, dict):
-        _raise_error_inside(request, cast("dict[str, Any]", document))
+    if is_object(document):
+        _raise_error_inside(request, document)
     return document
 
 

@@ -1,19 +1,20 @@
 """Saved reports and JQL: questions that spend the project's 60 queries an hour."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
+from mixpanel_mcp.json_values import is_list, is_object, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Day, JsonObject
 from mixpanel_mcp.operations.replies import json_list, json_object, json_reply
 from mixpanel_mcp.sanitize import counted
 
-_TOKEN_NOTE = (
+_NO_TOKENS_HERE = (
     "the project token does not authenticate the Query API, so the service account was used"
 )
 _MAINTENANCE = "Mixpanel keeps this API in maintenance mode and advises Insights reports instead"
@@ -22,7 +23,7 @@ _MAINTENANCE = "Mixpanel keeps this API in maintenance mode and advises Insights
 class ListSavedFunnels(InWorkspace):
     """Arguments of list_saved_funnels."""
 
-    use_project_token: bool = Field(False, description="No effect: not accepted here.")
+    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
 
 
 class QueryFunnelSavedReports(InWorkspace):
@@ -31,16 +32,20 @@ class QueryFunnelSavedReports(InWorkspace):
     funnel_id: int = Field(description="From list_saved_funnels.")
     from_date: Day = Field(description="First day, YYYY-MM-DD.")
     to_date: Day = Field(description="Last day, included.")
-    length: int | None = Field(None, ge=1, description="Conversion window, at most 90 days.")
-    length_unit: Literal["day", "hour", "minute", "second"] | None = Field(
-        None, description="Unit of length."
+    length: int | None = Field(
+        default=None, ge=1, description="Conversion window, at most 90 days."
     )
-    interval: int | None = Field(None, ge=1, description="Days per bucket. Not with unit.")
-    unit: Literal["day", "week", "month"] | None = Field(None, description="Or: a bucket's size.")
-    on: str | None = Field(None, description='Segment by: properties["platform"].')
-    where: str | None = Field(None, description='Filter: properties["plan"] == "pro".')
-    limit: int | None = Field(None, ge=1, le=10_000, description="Most segments; with on.")
-    use_project_token: bool = Field(False, description="No effect: not accepted here.")
+    length_unit: Literal["day", "hour", "minute", "second"] | None = Field(
+        default=None, description="Unit of length."
+    )
+    interval: int | None = Field(default=None, ge=1, description="Days per bucket. Not with unit.")
+    unit: Literal["day", "week", "month"] | None = Field(
+        default=None, description="Or: a bucket's size."
+    )
+    on: str | None = Field(default=None, description='Segment by: properties["platform"].')
+    where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
+    limit: int | None = Field(default=None, ge=1, le=10_000, description="Most segments; with on.")
+    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
 
 
 class QueryInsightsSavedReports(InWorkspace):
@@ -58,7 +63,7 @@ class CustomJqlQuery(InWorkspace):
         "mixpanel.reducer.",
     )
     params: JsonObject | list[Any] | None = Field(
-        None, description="Becomes the global params: values go here, not into the script."
+        default=None, description="Becomes the global params: values go here, not into the script."
     )
 
 
@@ -71,11 +76,7 @@ class CustomJqlQuery(InWorkspace):
 async def list_saved_funnels(call: Call, args: ListSavedFunnels) -> Answer:
     """List the project's saved funnels: name and funnel_id."""
     funnels = await json_list(call, _get(call, "/funnels/list", {}))
-    rows = [
-        [funnel.get("funnel_id"), funnel.get("name")]
-        for funnel in cast("list[Any]", funnels)
-        if isinstance(funnel, dict)
-    ]
+    rows = [[funnel.get("funnel_id"), funnel.get("name")] for funnel in objects_in(funnels)]
     return Answer(
         headline=f"{counted(len(rows), 'saved funnel')}."
         if rows
@@ -98,11 +99,11 @@ async def query_funnel_saved_reports(call: Call, args: QueryFunnelSavedReports) 
     own = args.model_dump(exclude={*InWorkspace.model_fields, "use_project_token"})
     document = await json_object(call, _get(call, "/funnels", own))
     data = document.get("data")
-    rows = list(_funnel_rows(cast("dict[str, Any]", data) if isinstance(data, dict) else {}))
+    rows = list(_funnel_rows(data) if is_object(data) else ())
     return Answer(
         headline=_funnel_headline(args, rows),
         data=document,
-        table=Table(columns=_FUNNEL_COLUMNS, rows=rows),
+        table=Table(columns=_FUNNEL_COLUMNS, rows=[row.cells() for row in rows]),
         notes=[*_notes(use_project_token=args.use_project_token), _MAINTENANCE],
         scope=_days(args.from_date, args.to_date),
     )
@@ -118,10 +119,10 @@ async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedRepor
     """Get the numbers of a saved Insights report; its own date range applies."""
     request = _get(call, "/insights", {"bookmark_id": args.bookmark_id})
     document = await json_object(call, request)
-    headers = [str(header) for header in cast("list[Any]", document.get("headers") or [])]
+    given, dates = document.get("headers"), document.get("date_range")
+    headers = [str(header) for header in given] if is_list(given) else []
     rows = list(_leaves(document.get("series"), ()))
     width = max((len(path) for path, _ in rows), default=0)
-    dates = cast("dict[str, Any]", document.get("date_range") or {})
     return Answer(
         headline=f"Insights report {args.bookmark_id}: {counted(len(rows), 'value')}."
         if rows
@@ -132,7 +133,11 @@ async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedRepor
             rows=[[*path, *[None] * (width - len(path)), value] for path, value in rows],
         ),
         scope={
-            **_days(str(dates.get("from_date", "")), str(dates.get("to_date", ""))),
+            **(
+                _days(str(dates.get("from_date")), str(dates.get("to_date")))
+                if is_object(dates)
+                else {}
+            ),
             "computed_at": document.get("computed_at"),
         },
     )
@@ -159,7 +164,7 @@ async def custom_jql_query(call: Call, args: CustomJqlQuery) -> Answer:
         content_type=FORM,
     )
     result = await json_reply(call, request)
-    items = cast("list[Any]", result) if isinstance(result, list) else [result]
+    items = result if is_list(result) else [result]
     table = _jql_table(items)
     return Answer(
         headline=f"The script returned {counted(len(items), 'item')}."
@@ -187,12 +192,10 @@ def _identity(call: Call) -> tuple[tuple[str, str], ...]:
 
 
 def _notes(*, use_project_token: bool) -> list[str]:
-    return [_TOKEN_NOTE] if use_project_token else []
+    return [_NO_TOKENS_HERE] if use_project_token else []
 
 
 def _days(first: str, last: str) -> dict[str, Any]:
-    if not first:
-        return {}
     return {"from_date": first, "to_date": last, "time_zone": "the project's"}
 
 
@@ -226,43 +229,50 @@ _FUNNEL_COLUMNS = [
 ]
 
 
-def _funnel_rows(data: Mapping[str, Any]) -> Iterator[Sequence[object]]:
+class _FunnelRow(NamedTuple):
+    """A step of a funnel on a date, for one segment or (`""`) for all users."""
+
+    day: str
+    segment: str
+    number: int
+    step: Mapping[str, Any]
+
+    @property
+    def users(self) -> int:
+        return self.step.get("count") or 0
+
+    def cells(self) -> Sequence[object]:
+        step = self.step
+        name = step.get("step_label") or step.get("event") or step.get("goal")
+        ratios = (step.get("step_conv_ratio"), step.get("overall_conv_ratio"))
+        return [
+            self.day,
+            self.segment,
+            self.number,
+            name,
+            self.users,
+            *ratios,
+            step.get("avg_time"),
+        ]
+
+
+def _funnel_rows(data: Mapping[str, Any]) -> Iterator[_FunnelRow]:
     """One row a date, segment and step. With `on`, a date maps segments to steps."""
     for day in sorted(data):
         entry: Any = data[day]
-        if not isinstance(entry, dict):
-            continue
-        fields = cast("dict[str, Any]", entry)
-        segments = {"": fields} if "steps" in fields else fields
-        for segment, steps in segments.items():
-            inner: Any = (
-                cast("dict[str, Any]", steps).get("steps") if isinstance(steps, dict) else steps
-            )
-            for number, step in enumerate(
-                cast("list[Any]", inner if isinstance(inner, list) else [])
-            ):
-                if isinstance(step, dict):
-                    yield _funnel_row(day, segment, number, cast("dict[str, Any]", step))
+        if is_object(entry):
+            segments = {"": entry} if "steps" in entry else entry
+            for segment, part in segments.items():
+                steps = part.get("steps") if is_object(part) else part
+                for number, step in enumerate(objects_in(steps), start=1):
+                    yield _FunnelRow(day, segment, number, step)
 
 
-def _funnel_row(day: str, segment: str, number: int, step: Mapping[str, Any]) -> Sequence[object]:
-    return [
-        day,
-        segment,
-        number + 1,
-        step.get("step_label") or step.get("event") or step.get("goal"),
-        step.get("count"),
-        step.get("step_conv_ratio"),
-        step.get("overall_conv_ratio"),
-        step.get("avg_time"),
-    ]
-
-
-def _funnel_headline(args: QueryFunnelSavedReports, rows: Sequence[Sequence[object]]) -> str:
-    plain = [row for row in rows if not row[1]]
-    last = max((cast("int", row[2]) for row in plain), default=0)
-    entered = sum(cast("int", row[4] or 0) for row in plain if row[2] == 1)
-    finished = sum(cast("int", row[4] or 0) for row in plain if row[2] == last)
+def _funnel_headline(args: QueryFunnelSavedReports, rows: Sequence[_FunnelRow]) -> str:
+    everybody = [row for row in rows if not row.segment]
+    last = max((row.number for row in everybody), default=0)
+    entered = sum(row.users for row in everybody if row.number == 1)
+    finished = sum(row.users for row in everybody if row.number == last)
     if not rows:
         return f"Funnel {args.funnel_id} has no data in these days."
     if not entered:
@@ -275,10 +285,10 @@ def _funnel_headline(args: QueryFunnelSavedReports, rows: Sequence[Sequence[obje
 
 def _leaves(node: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
     """Walk a series to its numbers, however deep: breakdowns add levels."""
-    if not isinstance(node, dict):
+    if not is_object(node):
         yield path, node
         return
-    children = cast("dict[str, object]", node)
+    children = node
     for name in sorted(children):
         yield from _leaves(children[name], (*path, name))
 
@@ -292,9 +302,9 @@ def _levels(headers: Sequence[str], width: int) -> list[str]:
 
 def _jql_table(items: Sequence[Any]) -> Table | None:
     """A table where every item is an object with the same few keys."""
-    if not items or not all(isinstance(item, dict) for item in items):
+    if not items or not all(is_object(item) for item in items):
         return None
-    objects = cast("Sequence[dict[str, Any]]", items)
+    objects = items
     columns = list(objects[0])
     if len(columns) > 12 or any(set(item) != set(columns) for item in objects):
         return None

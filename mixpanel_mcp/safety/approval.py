@@ -15,6 +15,8 @@ from mcp.server.mcpserver import Context
 from mcp.types.version import is_version_at_least
 from pydantic import BaseModel, Field
 
+from mixpanel_mcp.json_values import is_object
+
 _MODERN = "2026-07-28"
 _MOST_PENDING = 1000
 _PENDING_SECONDS = 600.0
@@ -123,7 +125,7 @@ class Asker:
         content: Any = getattr(answer, "content", None)
         agreed = (
             getattr(answer, "action", None) == "accept"
-            and isinstance(content, dict)
+            and is_object(content)
             and content.get("approve") is True  # pyright: ignore[reportUnknownMemberType]
         )
         return Verdict.APPROVED if agreed else Verdict.DECLINED

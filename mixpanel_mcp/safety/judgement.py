@@ -7,11 +7,12 @@ data. It is the same for every tool, so that no door leads around another.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote
 
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.request import Repeat, Request
+from mixpanel_mcp.json_values import is_list, is_object, objects_in
 from mixpanel_mcp.operation import Effect
 from mixpanel_mcp.safety.payloads import Payload, read_payload
 from mixpanel_mcp.safety.pipelines import describe_cancel, describe_create, describe_edit
@@ -56,8 +57,12 @@ _QUERY_READS = {
     "stream/query",
 }
 _QUERY_POSTS = {"cohorts/list", "engage", "engage/stats", "jql"}
-_DATA_READS = {"export", "nessie/pipeline/jobs", "nessie/pipeline/status"}
-_DATA_READS |= {"nessie/pipeline/timeline"}
+_DATA_READS = {
+    "export",
+    "nessie/pipeline/jobs",
+    "nessie/pipeline/status",
+    "nessie/pipeline/timeline",
+}
 # An earlier page documented it as a POST, and its sample still posts.
 _DATA_POSTS = {"nessie/pipeline/status"}
 
@@ -141,9 +146,7 @@ def _reads_of(family: Family) -> tuple[set[str], set[str]]:
 
 def _writes_profiles(payload: Payload) -> bool:
     return bool(payload.all("data")) or any(
-        isinstance(record, dict)
-        and any(key.startswith("$") for key in cast("dict[str, Any]", record))
-        for record in payload.records
+        any(key.startswith("$") for key in record) for record in objects_in(payload.records)
     )
 
 
@@ -175,10 +178,11 @@ def _events(request: Request, payload: Payload) -> Judgement:
 
 
 def _is_event(record: object) -> bool:
-    if not isinstance(record, dict):
-        return False
-    fields = cast("dict[str, object]", record)
-    return isinstance(fields.get("event"), str) and isinstance(fields.get("properties"), dict)
+    return (
+        is_object(record)
+        and isinstance(record.get("event"), str)
+        and is_object(record.get("properties"))
+    )
 
 
 def _plain(name: str) -> str:
@@ -186,16 +190,16 @@ def _plain(name: str) -> str:
 
 
 def _identity(record: Mapping[str, Any]) -> str:
-    properties = record["properties"]
+    properties: dict[str, Any] = record["properties"]
     match _plain(record["event"]):
         case "$identify":
-            pair = (properties.get("$anon_id"), properties.get("$identified_id"))
+            ids: list[Any] = [properties.get("$anon_id"), properties.get("$identified_id")]
         case "$create_alias":
-            pair = (properties.get("alias"), properties.get("distinct_id"))
+            ids = [properties.get("alias"), properties.get("distinct_id")]
         case _:
-            ids = properties.get("$distinct_ids")
-            pair = tuple(ids) if isinstance(ids, list) else (ids,)  # pyright: ignore[reportUnknownArgumentType]
-    return f"merge the ids {' and '.join(quoted(item, 200) for item in pair)} for good"  # pyright: ignore[reportUnknownVariableType]
+            given = properties.get("$distinct_ids")
+            ids = given if is_list(given) else [given]
+    return f"merge the ids {' and '.join(quoted(one, 200) for one in ids)} for good"
 
 
 def _profiles(request: Request, payload: Payload) -> Judgement:
@@ -227,9 +231,9 @@ def _profiles(request: Request, payload: Payload) -> Judgement:
 
 def _verbs(record: object) -> set[str]:
     """The verbs of a profile update; what is no verb and no control counts as an unknown one."""
-    if not isinstance(record, dict):
+    if not is_object(record):
         return {"?"}
-    return {str(key) for key in cast("dict[str, Any]", record)} - _CONTROLS
+    return {str(key) for key in record} - _CONTROLS
 
 
 def _profile_id(record: Mapping[str, Any]) -> str:
@@ -263,12 +267,9 @@ def _pipeline_cancel(request: Request, payload: Payload) -> Judgement:
 def _pipeline_fields(payload: Payload) -> dict[str, list[str]]:
     """All values of each field, from the form, the query, or a JSON object in their place."""
     fields: dict[str, list[str]] = {}
-    documents = [record for record in payload.records if isinstance(record, dict)]
-    json_fields = [
-        (str(key), str(value)) for document in documents for key, value in document.items()
-    ]
-    for name, value in (*payload.fields, *json_fields):
-        fields.setdefault(name, []).append(value)
+    in_json = [item for document in objects_in(payload.records) for item in document.items()]
+    for name, value in (*payload.fields, *in_json):
+        fields.setdefault(name, []).append(str(value))
     return fields
 
 
@@ -287,25 +288,23 @@ def _unknown(request: Request, payload: Payload) -> Judgement:
 def _tokens(payload: Payload) -> frozenset[str]:
     """Every project token the request names, where Mixpanel would look for one."""
     found = [value for name, value in payload.fields if name.lower() in _TOKEN_NAMES]
-    for record in payload.records:
-        if isinstance(record, dict):
-            fields = cast("dict[str, Any]", record)
-            properties: Any = fields.get("properties")
-            for holder in (fields, properties if isinstance(properties, dict) else {}):
-                found += [
-                    str(value)
-                    for name, value in cast("dict[str, Any]", holder).items()
-                    if name.lower() in _TOKEN_NAMES and value is not None
-                ]
+    for record in objects_in(payload.records):
+        properties = record.get("properties")
+        for holder in (record, properties if is_object(properties) else {}):
+            found += [
+                str(value)
+                for name, value in holder.items()
+                if name.lower() in _TOKEN_NAMES and value is not None
+            ]
     return frozenset(found)
 
 
 def _projects(path: str, payload: Payload) -> frozenset[str]:
     found = {value for name, value in payload.fields if name == "project_id" and value}
     found |= set(re.findall(r"/projects/([^/]+)", path))
-    for record in payload.records:
-        if isinstance(record, dict) and "project_id" in record and "event" not in record:
-            found.add(str(cast("dict[str, Any]", record)["project_id"]))
+    for record in objects_in(payload.records):
+        if "project_id" in record and "event" not in record:
+            found.add(str(record["project_id"]))
     return frozenset(found)
 
 

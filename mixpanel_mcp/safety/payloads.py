@@ -10,10 +10,11 @@ import binascii
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from mixpanel_mcp.api.request import FORM, Pairs, Request
+from mixpanel_mcp.json_values import is_list, is_object
 
 
 class _UnreadableError(ValueError):
@@ -120,8 +121,8 @@ def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _as_list(document: object) -> list[Any]:
-    if isinstance(document, list):
-        return cast("list[Any]", document)
-    if isinstance(document, dict):
+    if is_list(document):
+        return document
+    if is_object(document):
         return [document]
     raise _UnreadableError

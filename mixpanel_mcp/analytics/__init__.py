@@ -1,0 +1,1 @@
+"""Events and profiles in DuckDB. It knows neither HTTP nor MCP nor the sandbox."""

@@ -1,0 +1,108 @@
+"""The one place that opens a DuckDB connection: in memory, or in a file."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from duckdb import DuckDBPyConnection
+
+# `time` and `processed` are milliseconds since the epoch, UTC. `properties` is the JSON object
+# without what has a column of its own, so that an export can put it together again as text.
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS events (
+    event VARCHAR NOT NULL,
+    distinct_id VARCHAR NOT NULL,
+    time BIGINT NOT NULL,
+    insert_id VARCHAR NOT NULL,
+    processed BIGINT NOT NULL,
+    properties JSON NOT NULL
+);
+CREATE TABLE IF NOT EXISTS profiles (distinct_id VARCHAR PRIMARY KEY, properties JSON NOT NULL);
+CREATE TABLE IF NOT EXISTS groups (
+    group_key VARCHAR NOT NULL,
+    group_id VARCHAR NOT NULL,
+    properties JSON NOT NULL,
+    PRIMARY KEY (group_key, group_id)
+);
+CREATE OR REPLACE VIEW counted_events AS
+    SELECT event, distinct_id, time, insert_id, processed, properties
+    FROM events
+    QUALIFY row_number() OVER (
+        PARTITION BY event, distinct_id, time, insert_id ORDER BY rowid DESC
+    ) = 1;
+"""
+
+_ROWS_PER_PIECE = 2_000
+
+
+class Store:
+    """One database, one lock: a DuckDB connection must not be used by two threads at once."""
+
+    def __init__(self, connection: DuckDBPyConnection) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+        self._in_transaction = False
+        self.run(_SCHEMA)
+
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        with self._lock:
+            self._connection.execute(sql, dict(parameters or {}))
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return self._connection.execute(sql, dict(parameters or {})).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """All of it or nothing, and nobody else in between. An inner one joins the outer."""
+        with self._lock:
+            if self._in_transaction:
+                yield
+                return
+            self._connection.begin()
+            self._in_transaction = True
+            try:
+                yield
+            except BaseException:
+                self._connection.rollback()
+                raise
+            else:
+                self._connection.commit()
+            finally:
+                self._in_transaction = False
+
+    def stream(
+        self, sql: str, parameters: Mapping[str, Any] | None = None
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows in pieces, from one moment in time, while others go on writing."""
+        with self._lock:
+            # A cursor is a connection of its own: it sees a snapshot and needs no lock.
+            cursor = self._connection.cursor()
+        try:
+            cursor.execute(sql, dict(parameters or {}))
+            while piece := cursor.fetchmany(_ROWS_PER_PIECE):
+                yield piece
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+def open_store(path: Path | None = None) -> Store:
+    """Open the database at `path`, or a new one in memory.
+
+    Raises:
+        ModuleNotFoundError: DuckDB is not installed.
+        duckdb.Error: the file is no database, or another process holds it.
+    """
+    import duckdb  # noqa: PLC0415  # heavy, and an optional extra
+
+    return Store(duckdb.connect(":memory:" if path is None else str(path)))

@@ -1,0 +1,121 @@
+"""Query parameters, checked one by one, with the query API's refusals."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from typing import TYPE_CHECKING
+
+from mixpanel_mcp.sandbox.json_values import NotJsonError, is_list_of_text, is_utf8, parse_json
+from mixpanel_mcp.sandbox.replies import RefusedError, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from starlette.requests import Request
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_STRING = re.compile(r"""("|')(?:[^"'\\]|\\.|(?!\1)["'])*\1""", re.DOTALL)
+_PAIRS = {")": "(", "]": "["}
+
+
+class Parameters:
+    """The values of one request. An empty value counts as a missing one."""
+
+    def __init__(self, values: Mapping[str, str], refuse: Callable[[str], RefusedError]) -> None:
+        self._values = values
+        self.refuse = refuse
+
+    @classmethod
+    def of(cls, request: Request, values: Mapping[str, str] | None = None) -> Parameters:
+        return cls(
+            request.query_params if values is None else values,
+            lambda error: refused(request, 400, error),
+        )
+
+    def text(self, name: str) -> str | None:
+        return self._values.get(name) or None
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            raise self.refuse(f"Missing required parameter: {name}")
+        return value
+
+    def integer(self, name: str, *, least: int = 1, most: int | None = None) -> int | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        if not re.fullmatch(r"-?\d{1,18}", value):
+            raise self.refuse(f"{name} must be an integer")
+        number = int(value)
+        if number < least:
+            raise self.refuse(f"{name} must be at least {least}")
+        if most is not None and number > most:
+            raise self.refuse(f"{name} cannot be over {most}")
+        return number
+
+    def required_integer(self, name: str) -> int:
+        self.required(name)
+        return self.integer(name, least=0) or 0
+
+    def choice(self, name: str, choices: Collection[str]) -> str | None:
+        value = self.text(name)
+        if value is not None and value not in choices:
+            raise self.refuse(f"{name} must be one of {', '.join(choices)}")
+        return value
+
+    def switch(self, name: str) -> bool | None:
+        value = self.choice(name, ("true", "false", "1", "0"))
+        return None if value is None else value in ("true", "1")
+
+    def date(self, name: str) -> date | None:
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            if _DATE.fullmatch(value):
+                return date.fromisoformat(value)
+        except ValueError:
+            pass
+        raise self.refuse(f"{name} must be a date in YYYY-MM-DD format")
+
+    def required_dates(self) -> tuple[date, date]:
+        self.required("from_date")
+        self.required("to_date")
+        from_date, to_date = self.date("from_date"), self.date("to_date")
+        if from_date is None or to_date is None or from_date > to_date:
+            raise self.refuse("from_date cannot be later than to_date")
+        return from_date, to_date
+
+    def texts(self, name: str) -> list[str] | None:
+        """Read a JSON array of texts, which is sent as JSON text."""
+        value = self.text(name)
+        if value is None:
+            return None
+        try:
+            items = parse_json(value)
+        except NotJsonError:
+            items = None
+        if not is_list_of_text(items) or not all(map(is_utf8, items)):
+            raise self.refuse(f"{name} must be a JSON array of strings")
+        return items
+
+    def expression(self, name: str) -> str | None:
+        """Read a segmentation expression. Only what no expression may be is refused."""
+        value = self.text(name)
+        if value is not None and not is_balanced(value):
+            raise self.refuse(f"{name} is not a valid expression")
+        return value
+
+
+def is_balanced(expression: str) -> bool:
+    """Tell whether quotes and brackets close. What lies between is not read yet."""
+    without_strings = _STRING.sub("", expression)
+    stack: list[str] = []
+    for character in without_strings:
+        if character in "([":
+            stack.append(character)
+        elif character in _PAIRS and (not stack or stack.pop() != _PAIRS[character]):
+            return False
+    return not stack and '"' not in without_strings and bool(expression.strip())

@@ -1,0 +1,120 @@
+"""The sandbox as a server of its own, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from mixpanel_mcp.sandbox.unavailable import SandboxUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from starlette.applications import Starlette
+    from uvicorn import Server
+
+HOST = "127.0.0.1"
+
+_BACKLOG = 128
+_SECONDS_TO_STOP = 2.0
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    base_url: str
+    port: int
+    wait: Callable[[], None]
+    """Blocks until the server has stopped."""
+
+
+@contextmanager
+def running_sandbox(
+    *, port: int = 0, demo: bool = True, data: Path | None = None
+) -> Generator[RunningSandbox]:
+    """Serve on loopback while the block runs. Early requests wait until the data is ready.
+
+    Raises:
+        SandboxUnavailableError: DuckDB is not installed, or `data` cannot be used.
+        OSError: the port is taken.
+    """
+    if find_spec("duckdb") is None:
+        raise SandboxUnavailableError
+    listener = _listen(port)
+    thread = _ServingThread(listener, demo=demo, data=data)
+    try:
+        if data is not None:
+            # A file may be locked or foreign: better said now than by a server that is not there.
+            thread.open()
+        thread.start()
+        port = listener.getsockname()[1]
+        yield RunningSandbox(f"http://{HOST}:{port}", port, thread.wait)
+    finally:
+        thread.stop()
+        listener.close()
+
+
+class _ServingThread(threading.Thread):
+    """Imports, loads and serves beside its caller, who need not wait for any of it."""
+
+    def __init__(self, listener: socket.socket, *, demo: bool, data: Path | None) -> None:
+        super().__init__(name="mixpanel-sandbox", daemon=True)
+        self._listener = listener
+        self._demo = demo
+        self._data = data
+        self._app: Starlette | None = None
+        self._server: Server | None = None
+        self._stopping = threading.Event()
+
+    def open(self) -> None:
+        self._create_app().state.project.open()
+
+    def run(self) -> None:
+        from mixpanel_mcp.sandbox.server import sandbox_server  # noqa: PLC0415  # heavy
+
+        try:
+            self._server = sandbox_server(self._app or self._create_app())
+            if not self._stopping.is_set():
+                self._server.run(sockets=[self._listener])
+        finally:
+            # Whoever waits in the backlog is told that nobody will come.
+            self._listener.close()
+
+    def wait(self) -> None:
+        # A join without a limit cannot be interrupted from the keyboard everywhere.
+        while self.is_alive():
+            self.join(0.5)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._server is not None:
+            self._server.should_exit = True
+        if self.ident is not None:
+            self.join(_SECONDS_TO_STOP)
+
+    def _create_app(self) -> Starlette:
+        from mixpanel_mcp.sandbox.app import create_app  # noqa: PLC0415  # heavy
+
+        self._app = create_app(demo=self._demo, data=self._data)
+        return self._app
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if sys.platform != "win32":
+        # Elsewhere a port that was just left could not be taken again for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise OSError(
+            error.errno, f"Port {port} on {HOST} is taken. Choose another one, or 0 for any."
+        ) from error
+    return listener

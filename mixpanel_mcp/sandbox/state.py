@@ -1,0 +1,175 @@
+"""The one project of the sandbox: its data, and what Mixpanel saves beside it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any, Literal
+
+from mixpanel_mcp.analytics.events import add_events
+from mixpanel_mcp.analytics.profiles import write_profiles
+from mixpanel_mcp.analytics.store import Store, open_store
+from mixpanel_mcp.sandbox import identities
+from mixpanel_mcp.sandbox.demo import demo_project
+from mixpanel_mcp.sandbox.unavailable import SandboxUnavailableError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from starlette.requests import Request
+
+    from mixpanel_mcp.sandbox.clock import Clock
+    from mixpanel_mcp.sandbox.engage import EngageSessions
+    from mixpanel_mcp.sandbox.faults import Faults
+    from mixpanel_mcp.sandbox.requests_log import RequestsLog
+
+Kind = Literal["funnel", "insights", "cohort", "pipeline", "project"]
+
+# Ids start where nobody mistakes one kind for another.
+_FIRST_IDS: dict[Kind, int] = {
+    "funnel": 7001,
+    "insights": 81001,
+    "cohort": 5001,
+    "pipeline": 1,
+    "project": 1,
+}
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sandbox_saved (
+    kind VARCHAR NOT NULL,
+    id BIGINT NOT NULL,
+    body JSON NOT NULL,
+    PRIMARY KEY (kind, id)
+)
+"""
+_TABLES = ("events", "profiles", "groups", "sandbox_saved", "sandbox_merges")
+
+
+class Project:
+    """Events, profiles and saved things live in DuckDB; faults, log and sessions die with us."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        demo: bool,
+        data: Path | None,
+        faults: Faults,
+        requests_log: RequestsLog,
+        sessions: EngageSessions,
+    ) -> None:
+        self.clock = clock
+        self.faults = faults
+        self.requests_log = requests_log
+        self.sessions = sessions
+        self._demo = demo
+        self._data = data
+        self._store: Store | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def store(self) -> Store:
+        if self._store is None:
+            raise SandboxUnavailableError("The sandbox is not open.")
+        return self._store
+
+    @property
+    def is_open(self) -> bool:
+        return self._store is not None
+
+    def open(self) -> None:
+        """Open the data, and fill it where it is new. A second call does nothing.
+
+        Raises:
+            SandboxUnavailableError: DuckDB is not installed, or the file cannot be used.
+        """
+        with self._opening:
+            if self._store is None:
+                store = _opened(self._data)
+                if not _saved(store, "project"):
+                    self._fill(store, demo=self._demo)
+                self._store = store
+
+    def close(self) -> None:
+        with self._opening:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+    def reset_data(self, demo: bool) -> None:  # noqa: FBT001  # run in a thread, by position
+        with self.store.transaction():
+            for table in _TABLES:
+                self.store.run(f"DELETE FROM {table}")  # noqa: S608  # our own names
+        self._fill(self.store, demo=demo)
+
+    def forget_requests(self) -> None:
+        """Drop what is not data. Called on the event loop, which owns it."""
+        self.faults.clear()
+        self.requests_log.clear()
+        self.sessions.clear()
+
+    def saved(self, kind: Kind) -> dict[int, dict[str, Any]]:
+        return _saved(self.store, kind)
+
+    def save(self, kind: Kind, body: dict[str, Any]) -> int:
+        """Save under a new id, which is never used again while the newest is kept."""
+        with self.store.transaction():
+            identifier = max(self.saved(kind), default=_FIRST_IDS[kind] - 1) + 1
+            self.replace(kind, identifier, body)
+        return identifier
+
+    def replace(self, kind: Kind, identifier: int, body: dict[str, Any]) -> None:
+        _save(self.store, kind, identifier, body)
+
+    def forget(self, kind: Kind, identifier: int) -> None:
+        self.store.run(
+            "DELETE FROM sandbox_saved WHERE kind = $kind AND id = $id",
+            {"kind": kind, "id": identifier},
+        )
+
+    def _fill(self, store: Store, *, demo: bool) -> None:
+        with store.transaction():
+            if demo:
+                project = demo_project(self.clock.today())
+                add_events(store, project.events)
+                write_profiles(store, project.profiles)
+                for kind, bodies in project.saved.items():
+                    for identifier, body in enumerate(bodies, _FIRST_IDS[kind]):
+                        _save(store, kind, identifier, body)
+            _save(store, "project", 1, {"demo": demo})
+
+
+def project_of(request: Request) -> Project:
+    return request.app.state.project
+
+
+def _opened(data: Path | None) -> Store:
+    try:
+        store = open_store(data)
+    except ModuleNotFoundError as error:
+        if error.name != "duckdb":
+            raise
+        raise SandboxUnavailableError from error
+    except Exception as error:  # DuckDB's own classes are known only where it is installed
+        if data is None:
+            raise
+        raise SandboxUnavailableError(
+            f"The sandbox cannot use {data}: it is no sandbox file, or another process holds it."
+        ) from error
+    store.run(_SCHEMA)
+    store.run(identities.SCHEMA)
+    return store
+
+
+def _saved(store: Store, kind: Kind) -> dict[int, dict[str, Any]]:
+    rows = store.rows(
+        "SELECT id, body FROM sandbox_saved WHERE kind = $kind ORDER BY id", {"kind": kind}
+    )
+    return {identifier: json.loads(body) for identifier, body in rows}
+
+
+def _save(store: Store, kind: Kind, identifier: int, body: dict[str, Any]) -> None:
+    store.run(
+        "INSERT OR REPLACE INTO sandbox_saved VALUES ($kind, $id, $body)",
+        {"kind": kind, "id": identifier, "body": json.dumps(body, ensure_ascii=True)},
+    )
