@@ -169,7 +169,7 @@ async def _run(
         entry.outcome = answer.status.value
         return render(answer, scope, redact)
     except AskFirst as ask:
-        entry.outcome = "a person is asked"
+        entry.outcome = "waits for a person"
         return ask.result
     except MixpanelError as error:
         entry.outcome = _outcome(error)
@@ -220,7 +220,7 @@ def _outcome(error: MixpanelError) -> str:
         case ConfirmationRequiredError():
             return "confirmation_required"
         case RefusedError():
-            return f"refused: {type(error).__name__}"
+            return "refused"
         case _:
             return f"failed: {type(error).__name__}"
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from mixpanel_mcp.api.request import is_number
+from mixpanel_mcp.json_values import is_object
 
 # Mixpanel refuses these as distinct_id and as $insert_id: they are what broken trackers send.
 BANNED_IDS = frozenset(

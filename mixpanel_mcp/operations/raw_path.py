@@ -1,7 +1,7 @@
 """Where a passthrough request goes: a path of Mixpanel's on a host of Mixpanel's, no other."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -48,27 +48,31 @@ def read_url(url: str) -> tuple[str, Pairs]:
 
 
 def _path_fault(path: str) -> str | None:
-    seen = path
-    for _ in range(_ROUNDS + 1):
-        if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", seen):
-            return "has a control character"
-        if "\\" in seen:
-            return "has a backslash"
-        segments = seen.split("/")
-        if any(segment.split(";")[0] in {".", ".."} for segment in segments):
-            return "has a step such as . or .."
-        if _is_sandbox(segments):
-            return "names the sandbox's own controls"
-        seen = unquote(seen)
     if not path or "//" in path or "//" in unquote(path):
         return "is not a path"
     if re.match(r"/?[A-Za-z][A-Za-z0-9+.-]*:", path) or "@" in path:
         return "names a host or a scheme"
+    return next(filter(None, map(_hidden_fault, _decodings(path))), None)
+
+
+def _decodings(path: str) -> Iterator[str]:
+    """The path as it is, and as it would look to whoever decodes it once more."""
+    for _ in range(_ROUNDS + 1):
+        yield path
+        path = unquote(path)
+
+
+def _hidden_fault(path: str) -> str | None:
+    if re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", path):
+        return "has a control character"
+    if "\\" in path:
+        return "has a backslash"
+    segments = [segment.split(";")[0].lower() for segment in path.split("/")]
+    if {".", ".."} & set(segments):
+        return "has a step such as . or .."
+    if list(filter(None, segments))[:1] == ["sandbox"]:
+        return "names the sandbox's own controls"
     return None
-
-
-def _is_sandbox(segments: list[str]) -> bool:
-    return [part.split(";")[0].lower() for part in segments if part][:1] == ["sandbox"]
 
 
 def family_of(path: str) -> Family:

@@ -110,6 +110,7 @@ class Gate:
                 f"Nothing was sent yet. This would {summary}. If that is what the person wants, "
                 "call again with the same arguments and confirm=true."
             )
+        self._entry.confirmed = "asked"
         verdict = await self._asker.ask(self._question(summary))
         match verdict:
             case Verdict.APPROVED:
