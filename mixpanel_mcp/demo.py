@@ -127,9 +127,8 @@ async def _tell(story: "_Story", audit_log: anyio.Path) -> None:
     story.begin("Whatever wrote, or was stopped from it, is in the audit log.")
     for line in (await audit_log.read_text()).splitlines()[-_SHOWN_LINES:]:
         entry = json.loads(line)
-        _say(
-            f"   {entry['tool']}: {entry['effect'].lower()}, {entry['confirmed']}, {entry['outcome']}"
-        )
+        effect, confirmed = entry["effect"].lower(), entry["confirmed"]
+        _say(f"   {entry['tool']}: {effect}, {confirmed}, {entry['outcome']}")
 
 
 class _Person:

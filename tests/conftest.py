@@ -4,7 +4,7 @@ MCP clients are opened inside a test (`async with connect(...) as tools`), never
 SDK's client must be left by the task that entered it.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 import mcp.types as t
 import pytest
 from mcp import Client
+from mcp.client.session import ElicitationFnT
 from pydantic import SecretStr
 from upstream import Upstream, running_upstream
 
@@ -90,6 +91,7 @@ class Person:
         self.questions: list[str] = []
 
     async def __call__(self, context: Any, params: Any) -> t.ElicitResult:
+        del context
         self.questions.append(params.message)
         return t.ElicitResult(action=self.action, content=self.content)
 
@@ -101,7 +103,7 @@ class Connect(Protocol):
         self,
         *,
         era: Era = "auto",
-        person: Callable[[Any, Any], Awaitable[t.ElicitResult]] | None = None,
+        person: ElicitationFnT | None = None,
         connection: Mapping[str, Any] | None = None,
         pacing: Pacing | None = None,
         answer_seconds: float = 5,
@@ -187,7 +189,7 @@ def _connect(values: Mapping[str, Any]) -> Connect:
     async def opened(
         *,
         era: Era = "auto",
-        person: Callable[[Any, Any], Awaitable[t.ElicitResult]] | None = None,
+        person: ElicitationFnT | None = None,
         connection: Mapping[str, Any] | None = None,
         pacing: Pacing | None = None,
         answer_seconds: float = 5,

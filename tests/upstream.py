@@ -140,22 +140,17 @@ class Upstream:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
-        if callable(answer) and not isinstance(answer, (Drop, Hang, Reply)):
-            answer = answer(request)
         if isinstance(answer, Drop):
             writer.transport.abort()
             return False
         if isinstance(answer, Hang):
             self.closed_early += await reader.read(1) == b""
             return False
-        if isinstance(answer, Reply):
-            await self._write(answer, request, writer)
-            return not answer.cut
-        return False
+        reply = answer if isinstance(answer, Reply) else answer(request)
+        await self._write(reply, request, writer)
+        return not reply.cut
 
-    async def _write(
-        self, reply: Reply, request: Received, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _write(self, reply: Reply, request: Received, writer: asyncio.StreamWriter) -> None:
         body = reply.body.encode() if isinstance(reply.body, str) else reply.body
         headers = {"content-type": "text/plain", **reply.headers}
         if reply.json is not None:

@@ -1,0 +1,39 @@
+# Everything starts from Python 3.11 or newer, pip and make; the rest is installed into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test contract check lock clean
+
+demo: .venv/installed
+	@$(BIN)/mixpanel-mcp demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest -q
+
+# What the tools send, against Mixpanel's own specifications where their folder is at hand.
+contract: .venv/installed
+	$(BIN)/python tests/contract/check_wire.py
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+# Hashes of every platform's files, and no addresses.
+lock: .venv/installed
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \
+		--no-emit-index-url pyproject.toml --output-file requirements.lock
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "mixpanel-mcp needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv dist build
