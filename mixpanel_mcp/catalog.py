@@ -8,9 +8,16 @@ from typing import Any
 from mixpanel_mcp.operation import Operation
 from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.schemas import schema_of
+from mixpanel_mcp.settings import (
+    CONNECTION_NAMES,
+    CONNECTION_PREFIX,
+    POLICY_NAMES,
+    POLICY_PREFIX,
+    Connection,
+    Policy,
+)
 
-_BEGIN = "<!-- tools: written by `mixpanel-mcp tools --write-readme` -->"
-_END = "<!-- /tools -->"
+_WRITTEN_BY = "written by `mixpanel-mcp tools --write-readme`"
 
 
 def as_text(rows: Sequence[Operation]) -> str:
@@ -39,15 +46,35 @@ def as_markdown(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
-def with_table(readme: str, rows: Sequence[Operation]) -> str:
-    """A README whose part between the two marks is the table."""
-    before, _, rest = readme.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{as_markdown(rows)}\n{_END}{after}"
+def settings_as_markdown() -> str:
+    """Both kinds of setting, with what they mean and what holds without them."""
+    lines = ["| setting | meaning | if unset |", "| --- | --- | --- |"]
+    for prefix, model, names in (
+        (CONNECTION_PREFIX, Connection, CONNECTION_NAMES),
+        (POLICY_PREFIX, Policy, POLICY_NAMES),
+    ):
+        for name in names:
+            field = model.model_fields[name]
+            default = "" if field.default in (None, (), "", False) else f"`{field.default}`"
+            lines.append(f"| `{prefix}{name.upper()}` | {field.description} | {default} |")
+    return "\n".join(lines)
+
+
+def with_tables(readme: str, rows: Sequence[Operation]) -> str:
+    """A README whose parts between marks are what the code says."""
+    readme = _between(readme, "tools", as_markdown(rows))
+    return _between(readme, "settings", settings_as_markdown())
 
 
 def write_readme(path: Path, rows: Sequence[Operation]) -> None:
-    path.write_text(with_table(path.read_text(encoding="utf-8"), rows), encoding="utf-8")
+    path.write_text(with_tables(path.read_text(encoding="utf-8"), rows), encoding="utf-8")
+
+
+def _between(readme: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}: {_WRITTEN_BY} -->", f"<!-- /{name} -->"
+    before, _, rest = readme.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 def _first_line(row: Operation) -> str:

@@ -50,8 +50,13 @@ def _spellings(secret: str) -> set[str]:
     return spelled | {_base64(secret)}
 
 
-def render(answer: Answer, scope: Mapping[str, Any], redact: Redactor) -> t.CallToolResult:
+def render(
+    answer: Answer, scope: Mapping[str, Any], redact: Redactor, tool_prefix: str = ""
+) -> t.CallToolResult:
     """Turn an answer into a result: a first line that says it, the data fenced, then the rest."""
+    following = dict(answer.next) if answer.next else None
+    if following and "tool" in following:
+        following["tool"] = tool_prefix + following["tool"]
     whole_scope = {**scope, **answer.scope}
     notes = [clean(note) for note in answer.notes]
     room = (
@@ -63,8 +68,8 @@ def render(answer: Answer, scope: Mapping[str, Any], redact: Redactor) -> t.Call
     elif answer.text:
         blocks.append(_fence(_within(clean_lines(answer.text), room)))
     blocks += [f"Note: {note}" for note in notes]
-    if answer.next:
-        blocks.append(f"Next: {clean(_spelled_out(answer.next))}")
+    if following:
+        blocks.append(f"Next: {clean(_spelled_out(following))}")
     blocks.append(_scope_line(whole_scope, complete=answer.complete))
     data, left_out = _bounded(clean_data(answer.data), DATA_LIMIT)
     if left_out:
@@ -75,7 +80,7 @@ def render(answer: Answer, scope: Mapping[str, Any], redact: Redactor) -> t.Call
         "scope": whole_scope,
         "notes": notes,
         "complete": answer.complete and not left_out,
-        "next": answer.next,
+        "next": following,
     }
     return _result("\n".join(blocks), structured, redact, is_error=answer.is_error)
 

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, ValidationError
 from mixpanel_mcp import __version__, operations
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, RefusedError
-from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.json_values import is_object, unsendable
 from mixpanel_mcp.operation import (
     OPERATIONS,
     Arguments,
@@ -154,6 +154,7 @@ async def _run(
             guard=Gate(
                 connection=connection,
                 policy=policy,
+                project_id=getattr(arguments, "project_id", None) or connection.project_id,
                 confirm=getattr(arguments, "confirm", False),
                 asker=Asker(context, workshop.pending, workshop.answer_seconds),
                 entry=entry,
@@ -167,7 +168,7 @@ async def _run(
             scope["sandbox"] = True
         answer = await row.run(call, arguments)
         entry.outcome = answer.status.value
-        return render(answer, scope, redact)
+        return render(answer, scope, redact, policy.tool_prefix)
     except AskFirst as ask:
         entry.outcome = "waits for a person"
         return ask.result
@@ -179,6 +180,13 @@ async def _run(
 
 
 def _validated(row: Operation, given: dict[str, Any]) -> Arguments:
+    """Check arguments, and say what is wrong in our own words.
+
+    Raises:
+        InvalidArgumentsError: with every fault's place, and no value.
+    """
+    if fault := unsendable(given):
+        raise InvalidArgumentsError([fault])
     try:
         return row.arguments.model_validate(given)
     except ValidationError as error:

@@ -25,12 +25,14 @@ class Gate:
         *,
         connection: Connection,
         policy: Policy,
+        project_id: int | None,
         confirm: bool,
         asker: Asker,
         entry: AuditEntry,
     ) -> None:
         self._connection = connection
         self._policy = policy
+        self._project_id = project_id
         self._confirm = confirm
         self._asker = asker
         self._entry = entry
@@ -49,7 +51,7 @@ class Gate:
             self._check_walls(judgement)
         final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
         if final:
-            await self._agree(_together(final, len(judgements)))
+            await self._agree(_together(final), sum(each.count for each in final))
         return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
@@ -78,10 +80,14 @@ class Gate:
             )
 
     def _check_projects(self, judgement: Judgement) -> None:
+        own = str(self._project_id) if self._project_id else None
+        if own and (others := sorted(judgement.projects - {own})):
+            raise RefusedError(
+                f"Nothing was sent: the request names project {quoted(others[0])}, and the call is "
+                f"for project {own}. Leave one of the two out, or pass project_id."
+            )
         allowed = {str(project) for project in self._policy.allowed_projects}
-        if foreign := sorted(judgement.projects - allowed):
-            if not allowed:
-                return
+        if allowed and (foreign := sorted(judgement.projects - allowed)):
             raise RefusedError(
                 f"Nothing was sent: project {quoted(foreign[0])} is not one this server may use; "
                 f"these are: {', '.join(sorted(allowed))}."
@@ -103,12 +109,13 @@ class Gate:
                     f"operator listed; these are: {', '.join(allowed)}."
                 )
 
-    async def _agree(self, summary: str) -> None:
+    async def _agree(self, summary: str, count: int) -> None:
         if not self._confirm:
             self._entry.confirmed = "missing"
             raise ConfirmationRequiredError(
                 f"Nothing was sent yet. This would {summary}. If that is what the person wants, "
-                "call again with the same arguments and confirm=true."
+                "call again with the same arguments and confirm=true.",
+                data={"would": summary, "effect": "irreversible", "count": count},
             )
         self._entry.confirmed = "asked"
         verdict = await self._asker.ask(self._question(summary))
@@ -122,18 +129,17 @@ class Gate:
                 raise RefusedError(_WHY[verdict])
 
     def _question(self, summary: str) -> str:
-        project = self._connection.project_id
-        place = f"Mixpanel project {project}" if project else "Mixpanel"
+        place = f"Mixpanel project {self._project_id}" if self._project_id else "Mixpanel"
         return f"{place}: {summary[:1].upper()}{summary[1:]}. Go ahead?"
 
 
-def _together(final: Sequence[Judgement], requests: int) -> str:
+def _together(final: Sequence[Judgement]) -> str:
     """One sentence for several requests: the first ones in full, the rest counted."""
     shown = "; ".join(judgement.summary for judgement in final[:3])
-    if len(final) == 1 and requests == 1:
+    if len(final) == 1:
         return shown
     total = sum(judgement.count for judgement in final)
-    return f"touch {total} records in {len(final)} requests: {shown}" if len(final) > 1 else shown
+    return f"touch {total} records in {len(final)} requests: {shown}"
 
 
 _HOW = {
