@@ -5,52 +5,22 @@ project, and permanent.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pydantic import Field
 
 from mixpanel_mcp.api.errors import InvalidArgumentsError, NotFoundError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
-from mixpanel_mcp.destinations import destination_of
 from mixpanel_mcp.json_values import is_list, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
-from mixpanel_mcp.operations.arguments import Day, Names
+from mixpanel_mcp.operations.arguments import Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object
 from mixpanel_mcp.sanitize import counted, quoted
 
-_MONTHS_BACK = 6
 # What Mixpanel shows for a time that never was; year 0 breaks most readers of dates.
 _NEVER = re.compile(r"^0{1,4}[01]-")
-
-
-class GcsRegion(StrEnum):
-    """Where a bucket can be (data-pipelines.openapi.yaml, gcs_region)."""
-
-    NORTHAMERICA_NORTHEAST1 = "northamerica-northeast1"
-    US_CENTRAL1 = "us-central1"
-    US_EAST1 = "us-east1"
-    US_EAST4 = "us-east4"
-    US_WEST1 = "us-west1"
-    US_WEST2 = "us-west2"
-    SOUTHAMERICA_EAST1 = "southamerica-east1"
-    EUROPE_NORTH1 = "europe-north1"
-    EUROPE_WEST1 = "europe-west1"
-    EUROPE_WEST2 = "europe-west2"
-    EUROPE_WEST3 = "europe-west3"
-    EUROPE_WEST4 = "europe-west4"
-    EUROPE_WEST6 = "europe-west6"
-    ASIA_EAST1 = "asia-east1"
-    ASIA_EAST2 = "asia-east2"
-    ASIA_NORTHEAST1 = "asia-northeast1"
-    ASIA_NORTHEAST2 = "asia-northeast2"
-    ASIA_NORTHEAST3 = "asia-northeast3"
-    ASIA_SOUTH1 = "asia-south1"
-    ASIA_SOUTHEAST1 = "asia-southeast1"
-    AUSTRALIA_SOUTHEAST1 = "australia-southeast1"
 
 
 class ListPipelines(InProject):
@@ -67,29 +37,6 @@ class GetPipeline(InProject):
         description="Only tasks in these states: pending, running, retried, failed, canceled, "
         "timed_out. All without it.",
     )
-
-
-class CreateGcsPipeline(Write, InProject):
-    """Arguments of create_gcs_pipeline."""
-
-    gcs_bucket: str = Field(min_length=1, description="Bucket that receives the data.")
-    gcs_region: GcsRegion = Field(description="Where the bucket is.")
-    gcs_prefix: str | None = Field(default=None, description="Folder in the bucket.")
-    from_date: Day | None = Field(
-        default=None, description="First day, at most six months back. Required unless trial."
-    )
-    to_date: Day | None = Field(
-        default=None, description="Last day; without it the export goes on."
-    )
-    frequency: Literal["daily", "hourly"] | None = Field(
-        default=None, description="Only without to_date; daily if unset."
-    )
-    trial: bool = Field(
-        default=False,
-        description="The project's one trial: 30 days, daily, all events, undeletable.",
-    )
-    events: Names | None = Field(default=None, description="Only these events; all without it.")
-    where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
 
 
 class EditGcsPipeline(Write, InProject):
@@ -168,49 +115,6 @@ async def get_pipeline(call: Call, args: GetPipeline) -> Answer:
 
 
 @operation(
-    title="Create a Cloud Storage pipeline",
-    toolset="pipelines",
-    effect=Effect.IRREVERSIBLE,
-    docs="data-pipelines.openapi.yaml /nessie/pipeline/create (RawGCSPipeline)",
-)
-async def create_gcs_pipeline(call: Call, args: CreateGcsPipeline) -> Answer:
-    """Create a pipeline that sends raw events, as JSON, to a Google Cloud Storage bucket."""
-    _check_create(args, datetime.now(UTC).date())
-    frequency = args.frequency or (None if args.to_date else "daily")
-    form = pairs(
-        {
-            "project_id": call.project(),
-            "type": "gcs-raw",
-            "data_source": "events",
-            "data_format": "json",
-            "gcs_bucket": args.gcs_bucket,
-            "gcs_prefix": args.gcs_prefix,
-            "gcs_region": args.gcs_region.value,
-            "from_date": args.from_date,
-            "to_date": args.to_date,
-            "trial": args.trial or None,
-            "frequency": frequency,
-            "events": args.events,
-            "where": args.where,
-        }
-    )
-    request = _write(call, "/create", form)
-    document = await json_object(call, request)
-    given = document.get("pipeline_names")
-    names = [str(name) for name in given] if is_list(given) else []
-    target = destination_of(dict(form))
-    return Answer(
-        headline=f"Created {', '.join(quoted(name, 200) for name in names) or 'a pipeline'}, which "
-        f"sends to {quoted(target, 300)}.",
-        data=document,
-        notes=[
-            "the bucket must let export-upload@mixpanel-prod-1.iam.gserviceaccount.com write "
-            "(Storage Object Admin)"
-        ],
-    )
-
-
-@operation(
     title="Edit a Cloud Storage pipeline",
     toolset="pipelines",
     effect=Effect.IRREVERSIBLE,
@@ -232,7 +136,7 @@ async def edit_gcs_pipeline(call: Call, args: EditGcsPipeline) -> Answer:
             "where": args.where,
         }
     )
-    request = _write(call, "/edit", form)
+    request = pipeline_write(call, "/edit", form)
     return Answer(
         headline=f"Changed the pipeline {quoted(args.name, 200)}.",
         data=await acknowledged(call, request),
@@ -251,7 +155,7 @@ async def delete_pipeline(call: Call, args: DeletePipeline) -> Answer:
     # Mixpanel calls this endpoint "cancel", yet it drops the pipeline and all its history. The
     # tool is named for what happens, so that nobody picks it to pause.
     form = pairs({"name": args.name, "project_id": call.project()})
-    request = _write(call, "/cancel", form)
+    request = pipeline_write(call, "/cancel", form)
     reply = await acknowledged(call, request)
     notes = (
         ["the project token does not authenticate this API, so the service account was used"]
@@ -275,7 +179,8 @@ def _read(call: Call, path: str, fields: Mapping[str, Any]) -> Request:
     )
 
 
-def _write(call: Call, path: str, form: Sequence[tuple[str, str]]) -> Request:
+def pipeline_write(call: Call, path: str, form: Sequence[tuple[str, str]]) -> Request:
+    """A request that changes pipelines: a form, never JSON."""
     return Request(
         family=Family.DATA,
         region=call.region,
@@ -347,54 +252,3 @@ def _check_states(states: Sequence[str] | None) -> None:
         raise InvalidArgumentsError(
             [f"status: {quoted(unknown[0])} is none of {', '.join(_STATES)}"]
         )
-
-
-def _check_create(args: CreateGcsPipeline, today: date) -> None:
-    faults = [*_destination_faults(args), *_date_faults(args, today)]
-    if args.trial:
-        faults += _trial_faults(args, today)
-    elif args.from_date is None:
-        faults.append("from_date: is required unless trial is true")
-    if args.to_date is not None and args.frequency is not None:
-        faults.append("frequency: applies only to exports without to_date; leave it out")
-    if faults:
-        raise InvalidArgumentsError(faults)
-
-
-def _destination_faults(args: CreateGcsPipeline) -> Iterator[str]:
-    try:
-        destination_of({"type": "gcs-raw", "gcs_bucket": args.gcs_bucket})
-    except ValueError as error:
-        yield f"gcs_bucket: {error}"
-        return
-    try:
-        fields = {"gcs_bucket": args.gcs_bucket, "gcs_prefix": args.gcs_prefix or ""}
-        destination_of({"type": "gcs-raw", **fields})
-    except ValueError as error:
-        yield f"gcs_prefix: {error}"
-
-
-def _date_faults(args: CreateGcsPipeline, today: date) -> Iterator[str]:
-    if args.from_date is not None:
-        earliest = months_before(today, _MONTHS_BACK)
-        if date.fromisoformat(args.from_date) < earliest:
-            yield f"from_date: lies more than six months back (not before {earliest})"
-    if args.to_date is not None and args.from_date is not None and args.to_date < args.from_date:
-        yield "to_date: lies before from_date"
-
-
-def _trial_faults(args: CreateGcsPipeline, today: date) -> Iterator[str]:
-    if args.events or args.where:
-        yield "events and where: a trial exports all events"
-    if args.frequency == "hourly":
-        yield "frequency: a trial is daily"
-    if args.from_date and date.fromisoformat(args.from_date) < today - timedelta(days=1):
-        yield "from_date: a trial reaches back one day; leave it out"
-
-
-def months_before(day: date, months: int) -> date:
-    """The same day some months earlier, or the last one that month has."""
-    count = day.year * 12 + day.month - 1 - months
-    year, month = divmod(count, 12)
-    first_of_next = date(year + month // 11, (month + 1) % 12 + 1, 1)
-    return min(date(year, month + 1, 1) + timedelta(days=day.day - 1), first_of_next - timedelta(1))

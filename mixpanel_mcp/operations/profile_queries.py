@@ -53,7 +53,7 @@ class QueryProfiles(InWorkspace):
     filter_by_cohort: Annotated[dict[str, int], BeforeValidator(_cohort)] | None = Field(
         default=None,
         description="Cohort id, or {id}. Not with behaviors.",
-        json_schema_extra={"type": ["integer", "object"]},
+        json_schema_extra={"anyOf": [{"type": "integer"}, {"type": "object"}]},
     )
     include_all_users: bool | None = Field(
         default=None,

@@ -68,7 +68,7 @@ class DeleteProfile(_ProfileWrite):
     ] = Field(
         description="Ids, or {$distinct_id, $ignore_alias?}. $ignore_alias: true deletes a "
         "duplicate by its alias and keeps the original.",
-        json_schema_extra={"items": {"type": ["string", "object"]}},
+        json_schema_extra={"items": {"anyOf": [{"type": "string"}, {"type": "object"}]}},
     )
 
 
