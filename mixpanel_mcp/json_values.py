@@ -1,5 +1,6 @@
 """JSON values, for code that must not trust what it was sent."""
 
+import json
 import math
 from collections.abc import Iterator
 from typing import Any, TypeGuard
@@ -19,6 +20,11 @@ def objects_in(value: object) -> list[dict[str, Any]]:
 
 
 _DEEPEST = 60
+
+
+def as_text(value: object) -> str:
+    """JSON for reading: it may hold the infinities that a reply brought, which no request may."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def unsendable(value: object, place: str = "", *, depth: int = 0) -> str | None:

@@ -13,7 +13,7 @@ import mcp.types as t
 
 from mixpanel_mcp.api.errors import FailedError, MixpanelError, OutcomeUnknownError
 from mixpanel_mcp.api.request import compact_json
-from mixpanel_mcp.json_values import is_list, is_object
+from mixpanel_mcp.json_values import as_text, is_list, is_object
 from mixpanel_mcp.operation import Answer, Status, Table
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError
 from mixpanel_mcp.sanitize import Redactor, clean, clean_data, clean_lines, cut
@@ -164,8 +164,8 @@ def _cell(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.2f}"
-    if isinstance(value, (dict, list, tuple)):
-        return cut(clean(json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)))
+    if is_object(value) or is_list(value):
+        return cut(clean(as_text(value)))
     return cut(clean(str(value)))
 
 

@@ -14,9 +14,10 @@ from pydantic import ConfigDict, ValidationError
 from mixpanel_mcp import __version__, operations
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, RefusedError
-from mixpanel_mcp.json_values import is_object, unsendable
+from mixpanel_mcp.json_values import unsendable
 from mixpanel_mcp.operation import (
     OPERATIONS,
+    Answer,
     Arguments,
     Call,
     Effect,
@@ -27,6 +28,7 @@ from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, Pendin
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail, arguments_digest
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError, Gate
 from mixpanel_mcp.safety.hints import hints_of
+from mixpanel_mcp.sanitize import Redactor
 from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import Policy, Settings
 
@@ -116,7 +118,7 @@ def _tool(row: Operation, workshop: Workshop) -> Tool:
     async def call(
         ctx: Context[Any, Any], arguments: dict[str, Any]
     ) -> t.CallToolResult | t.InputRequiredResult:
-        return await _run(row, workshop, ctx, arguments)
+        return await _ToolCall(row, workshop, ctx, arguments).result()
 
     policy = workshop.settings.policy
     return Tool(
@@ -132,51 +134,92 @@ def _tool(row: Operation, workshop: Workshop) -> Tool:
     )
 
 
-async def _run(
-    row: Operation, workshop: Workshop, context: Context[Any, Any], given: dict[str, Any]
-) -> t.CallToolResult | t.InputRequiredResult:
-    connection, policy = workshop.settings.connection, workshop.settings.policy
-    entry = AuditEntry(
-        tool=row.name,
-        connection=connection.name,
-        project=connection.project_id,
-        region=connection.region.value,
-        arguments_digest=arguments_digest(given),
-    )
-    scope: dict[str, Any] = {"project": connection.project_id, "region": connection.region.value}
-    redact = redactor(connection, _secrets_in(given))
-    try:
-        arguments = _validated(row, given)
-        call = Call(
-            client=workshop.client,
+class _ToolCall:
+    """One `tools/call`: from arguments to a result, and a line in the audit log."""
+
+    def __init__(
+        self,
+        row: Operation,
+        workshop: Workshop,
+        context: Context[Any, Any],
+        given: dict[str, Any],
+    ) -> None:
+        self._row = row
+        self._workshop = workshop
+        self._context = context
+        self._given = given
+        self._secrets: list[str] = []
+        connection = workshop.settings.connection
+        self._entry = AuditEntry(
+            tool=row.name,
+            connection=connection.name,
+            project=connection.project_id,
+            region=connection.region.value,
+            arguments_digest=arguments_digest(given),
+        )
+
+    async def result(self) -> t.CallToolResult | t.InputRequiredResult:
+        try:
+            answer = await self._answer()
+            self._entry.outcome = answer.status.value
+            prefix = self._workshop.settings.policy.tool_prefix
+            return render(answer, self._scope(), self._redactor(), prefix)
+        except AskFirst as ask:
+            self._entry.outcome = "waits for a person"
+            return ask.result
+        except MixpanelError as error:
+            self._entry.outcome = _outcome(error)
+            return render_error(error, self._scope(), self._redactor())
+        finally:
+            self._audit()
+
+    async def _answer(self) -> Answer:
+        arguments = _validated(self._row, self._given)
+        call = self._call(arguments)
+        self._entry.project = call.project_id
+        try:
+            return await self._row.run(call, arguments)
+        finally:
+            # A raw request finds out its region from its base URL.
+            self._entry.region = call.region.value
+
+    def _call(self, arguments: Arguments) -> Call:
+        connection, policy = self._workshop.settings.connection, self._workshop.settings.policy
+        gate = Gate(
+            connection=connection,
+            policy=policy,
+            project_id=getattr(arguments, "project_id", None) or connection.project_id,
+            confirm=getattr(arguments, "confirm", False),
+            asker=Asker(self._context, self._workshop.pending, self._workshop.answer_seconds),
+            entry=self._entry,
+            secrets=self._secrets,
+        )
+        return Call(
+            client=self._workshop.client,
             policy=policy,
             arguments=arguments,
-            guard=Gate(
-                connection=connection,
-                policy=policy,
-                project_id=getattr(arguments, "project_id", None) or connection.project_id,
-                confirm=getattr(arguments, "confirm", False),
-                asker=Asker(context, workshop.pending, workshop.answer_seconds),
-                entry=entry,
-            ),
-            progress=context.report_progress,
-            long=row.toolset == "export",
+            guard=gate,
+            progress=self._context.report_progress,
+            long=self._row.toolset == "export",
         )
-        entry.project, entry.region = call.project_id, call.region.value
-        scope = {"project": call.project_id, "region": call.region.value}
-        if connection.sandbox:
+
+    def _scope(self) -> dict[str, Any]:
+        scope: dict[str, Any] = {"project": self._entry.project, "region": self._entry.region}
+        if self._workshop.settings.connection.sandbox:
             scope["sandbox"] = True
-        answer = await row.run(call, arguments)
-        entry.outcome = answer.status.value
-        return render(answer, scope, redact, policy.tool_prefix)
-    except AskFirst as ask:
-        entry.outcome = "waits for a person"
-        return ask.result
-    except MixpanelError as error:
-        entry.outcome = _outcome(error)
-        return render_error(error, scope, redact)
-    finally:
-        _audit(row, workshop, entry)
+        return scope
+
+    def _redactor(self) -> Redactor:
+        return redactor(self._workshop.settings.connection, self._secrets)
+
+    def _audit(self) -> None:
+        """Record what wrote, and what was refused before it could be judged."""
+        entry = self._entry
+        if not entry.count and self._row.effect is not Effect.READS:
+            entry.effect = self._row.effect.name
+        if entry.effect != Effect.READS.name:
+            entry.outcome = entry.outcome or "crashed or cancelled"
+            self._workshop.audit.record(entry)
 
 
 def _validated(row: Operation, given: dict[str, Any]) -> Arguments:
@@ -210,19 +253,6 @@ def _is_branch(part: object) -> bool:
     return isinstance(part, str) and ("[" in part or part in {"str", "int", "dict", "list"})
 
 
-def _secrets_in(arguments: Mapping[str, Any]) -> list[str]:
-    """Credentials of a destination: they travel in a pipeline's form and must not come back."""
-    found: list[str] = []
-    for holder in (arguments.get("form_data"), arguments.get("data")):
-        if is_object(holder):
-            found += [
-                str(value)
-                for name, value in holder.items()
-                if any(part in name.lower() for part in ("secret", "password", "credential"))
-            ]
-    return [value for value in found if len(value) >= 4]
-
-
 def _outcome(error: MixpanelError) -> str:
     match error:
         case ConfirmationRequiredError():
@@ -231,13 +261,3 @@ def _outcome(error: MixpanelError) -> str:
             return "refused"
         case _:
             return f"failed: {type(error).__name__}"
-
-
-def _audit(row: Operation, workshop: Workshop, entry: AuditEntry) -> None:
-    """Record what wrote, and what was refused before it could be judged."""
-    judged = entry.count > 0
-    if not judged and row.effect is not Effect.READS:
-        entry.effect = row.effect.name
-    if entry.effect != Effect.READS.name:
-        entry.outcome = entry.outcome or "crashed or cancelled"
-        workshop.audit.record(entry)

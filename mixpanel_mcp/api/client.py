@@ -235,7 +235,7 @@ def _gave_up(
     if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
         return failure(request, failed.reply, waited)
     if failed.outcome is Outcome.NEVER_SENT:
-        return errors.UnavailableError(
+        return errors.UnreachableError(
             f"Nothing was sent: Mixpanel could not be reached for {request.shown}. "
             "Check the network, a proxy, MIXPANEL_REGION and MIXPANEL_BASE_URL."
         )

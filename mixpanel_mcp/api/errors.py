@@ -94,6 +94,10 @@ class UnavailableError(FailedError):
     """Mixpanel could not be reached or answered 5xx."""
 
 
+class UnreachableError(UnavailableError):
+    """No connection: nothing was sent."""
+
+
 class UnreadableReplyError(FailedError):
     """The reply is not what the endpoint promises, too large, or cut off."""
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlencode
 
 from mixpanel_mcp.api.regions import Family
@@ -118,7 +118,7 @@ def form_body(fields: Iterable[tuple[str, str]]) -> bytes:
     return urlencode(list(fields)).encode()
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """A number that JSON can carry; a bool is not one."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 

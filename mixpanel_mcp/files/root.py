@@ -43,10 +43,11 @@ class FilesRoot:
                 number = self._open(name, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT, handle)
             except OSError as error:
                 raise OutsideError(f"{path!r:.120} cannot be opened: {error.strerror}") from error
+            facts = os.fstat(number)
+            if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                os.close(number)
+                raise OutsideError(f"{path!r:.120} is not a plain file")
             with os.fdopen(number, "rb") as file:
-                facts = os.fstat(file.fileno())
-                if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
-                    raise OutsideError(f"{path!r:.120} is not a plain file")
                 if facts.st_size > limit:
                     raise OutsideError(f"{path!r:.120} is larger than {limit} bytes")
                 return file.read(limit + 1)[:limit]

@@ -12,20 +12,25 @@ from typing import Any
 from mixpanel_mcp.api.errors import OutcomeUnknownError, UnreadableReplyError
 from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import Request
-from mixpanel_mcp.json_values import is_object, objects_in
+from mixpanel_mcp.json_values import is_list, is_object, objects_in
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """Whether Mixpanel took a batch; `rejected` maps places in the batch to (field, reason)."""
+    """Whether Mixpanel took a batch.
+
+    `rejected` maps places in the batch to (field, reason); `misplaced` counts rejections that name
+    no record of the batch.
+    """
 
     accepted: bool
     reason: str = ""
     rejected: Mapping[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
+    misplaced: int = 0
 
 
-def read_acknowledgement(request: Request, reply: Reply) -> Acknowledgement:
-    """Read what Mixpanel says of a batch.
+def read_acknowledgement(request: Request, reply: Reply, count: int = 1) -> Acknowledgement:
+    """Read what Mixpanel says of a batch of `count` records.
 
     Raises:
         OutcomeUnknownError: a redirect or a pixel, which say nothing.
@@ -46,32 +51,53 @@ def read_acknowledgement(request: Request, reply: Reply) -> Acknowledgement:
         document: object = json.loads(text)
     except (ValueError, RecursionError):
         document = None
-    if not is_object(document):
-        if reply.status == 400:
-            raise failure(request, reply)
-        raise UnreadableReplyError(
-            f"{request.shown} was answered with something that is none of the documented answers; "
-            "it is unknown whether the data was taken."
-        )
-    return _from_document(document, reply.status)
+    if is_object(document) and (read := _from_document(document, reply.status, count)):
+        return read
+    if reply.status == 400:
+        raise failure(request, reply)
+    raise UnreadableReplyError(
+        f"{request.shown} was answered with something that is none of the documented answers; "
+        "it is unknown whether the data was taken."
+    )
 
 
-def _from_document(document: dict[str, Any], status: int) -> Acknowledgement:
-    rejected = failed_records(document)
+def _from_document(document: dict[str, Any], http: int, count: int) -> Acknowledgement | None:
+    rejected, misplaced = failed_records(document, count)
     error = str(document.get("error") or "")
-    said = document.get("status")
-    good = status == 200 and not error and said in {1, "OK", "ok", None}
-    if rejected:
-        return Acknowledgement(accepted=True, reason=error, rejected=rejected)
-    return Acknowledgement(good, error or ("" if good else "Mixpanel answered with status 0"))
+    if rejected or misplaced:
+        return Acknowledgement(True, error, rejected, misplaced)  # noqa: FBT003
+    status = document.get("status")
+    if http == 200 and not error and (status in (1, "OK", "ok")):
+        return Acknowledgement(accepted=True)
+    if error or status == 0:
+        return Acknowledgement(accepted=False, reason=error or "Mixpanel answered with status 0")
+    return None
 
 
-def failed_records(document: Mapping[str, Any]) -> dict[int, tuple[str, str]]:
-    """Read per-record errors, by place in the batch."""
+def failed_records(
+    document: Mapping[str, Any], count: int
+) -> tuple[dict[int, tuple[str, str]], int]:
+    """Read per-record errors by place in a batch of `count`, and count those out of place."""
     found: dict[int, tuple[str, str]] = {}
-    for record in objects_in(document.get("failed_records")):
+    given = document.get("failed_records")
+    for record in objects_in(given):
         index = record.get("index")
-        if isinstance(index, (int, float)):
+        if isinstance(index, (int, float)) and index in range(count):
             reason = str(record.get("message") or record.get("error") or "no reason given")
             found[int(index)] = (str(record.get("field") or ""), reason)
-    return found
+    return found, max(0, len(given) - len(found)) if is_list(given) else 0
+
+
+def require_known_outcome(request: Request, *, redirect: str | None, img: bool = False) -> None:
+    """Say that nothing is known, where the caller asked for an answer that says nothing.
+
+    Raises:
+        OutcomeUnknownError: `redirect` or `img` was asked for.
+    """
+    if redirect is not None or img:
+        asked = "redirect" if redirect is not None else "img"
+        raise OutcomeUnknownError(
+            f"{request.shown} was sent, and its outcome is unknown: {asked} replaces the answer "
+            "that would tell. It was not followed. Read the data back before you send it again, "
+            f"and leave {asked} out."
+        )

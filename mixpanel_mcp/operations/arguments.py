@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from mixpanel_mcp.api.request import is_number
-from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.json_values import is_object, unsendable
 
 # Mixpanel refuses these as distinct_id and as $insert_id: they are what broken trackers send.
 BANNED_IDS = frozenset(
@@ -38,9 +38,12 @@ def from_json(value: object) -> object:
     """Read a list or an object that came as JSON text: some hosts send all arguments as text."""
     if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
         try:
-            return json.loads(value)
+            parsed: object = json.loads(value)
         except (ValueError, RecursionError):
             return value
+        if fault := unsendable(parsed, "it"):
+            raise ValueError(fault)
+        return parsed
     return value
 
 
@@ -50,6 +53,8 @@ def _one_or_many(value: object) -> object:
 
 
 def _names(values: list[str]) -> list[str]:
+    if not values:
+        raise ValueError("is empty; leave it out to mean all")
     if any(not value for value in values):
         raise ValueError("has an empty name")
     return values
@@ -57,10 +62,11 @@ def _names(values: list[str]) -> list[str]:
 
 def _day(value: str) -> str:
     try:
-        date.fromisoformat(value)
+        # fromisoformat reads week dates and more, which Mixpanel does not.
+        plain = date.fromisoformat(value).isoformat() == value
     except ValueError:
-        raise ValueError("must be a date such as 2026-01-31") from None
-    if len(value) != 10:
+        plain = False
+    if not plain:
         raise ValueError("must be a date such as 2026-01-31")
     return value
 

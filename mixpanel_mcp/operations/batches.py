@@ -7,10 +7,18 @@ from typing import Any
 
 import anyio
 
-from mixpanel_mcp.api.errors import MixpanelError, OutcomeUnknownError, TooLargeError
+from mixpanel_mcp.api.errors import (
+    MixpanelError,
+    OutcomeUnknownError,
+    TooLargeError,
+    UnavailableError,
+    UnreachableError,
+    UnreadableReplyError,
+)
 from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import Request, batches, json_body
 from mixpanel_mcp.operation import Answer, Call, Status, Table
+from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
 
 _MOST_RECORDS = 2_000
 
@@ -71,7 +79,7 @@ async def send_in_batches(
         in_flight: 1 keeps the records' order.
 
     Raises:
-        MixpanelError: what stopped it, when nothing at all was accepted or rejected by then.
+        MixpanelError: what stopped it, where there was only one batch.
     """
     sizes = [len(json_body(record)) + 1 for record in records]
     waiting = deque(
@@ -79,7 +87,7 @@ async def send_in_batches(
         for part in batches(sizes, count=_MOST_RECORDS, size=most_bytes)
     )
     await call.authorize([batch.request for batch in waiting])
-    tally = Tally(len(records))
+    tally, single = Tally(len(records)), len(waiting) == 1
 
     async def work() -> None:
         while waiting and not tally.errors:
@@ -92,9 +100,8 @@ async def send_in_batches(
                     _count(tally, batch, read(batch.request, reply, len(batch.records)))
             except MixpanelError as error:
                 tally.errors.append(error)
-                # A batch that may have arrived is neither sent nor unsent.
-                sent = isinstance(error, OutcomeUnknownError)
-                (tally.unknown if sent else tally.not_sent).extend(_places(batch))
+                places = tally.unknown if _may_have_arrived(error) else tally.not_sent
+                places.extend(_places(batch))
             if len(records) > _MOST_RECORDS:
                 await call.progress(_settled(tally), tally.total, "records sent")
 
@@ -103,10 +110,25 @@ async def send_in_batches(
             workers.start_soon(work)
     for batch in waiting:
         tally.not_sent.extend(_places(batch))
-    if tally.errors and not tally.accepted and not tally.rejected:
+    if tally.errors and single:
         raise tally.errors[0]
     tally.rejected.sort(key=lambda row: row["index"])
     return tally
+
+
+def acknowledged_batch(request: Request, reply: Reply, count: int) -> BatchResult:
+    """Read a reply of the `/track` family: all or none, but for records named as rejected."""
+    acknowledgement = read_acknowledgement(request, reply, count)
+    if not acknowledgement.accepted:
+        return BatchResult(0, dict.fromkeys(range(count), ("", acknowledgement.reason)))
+    rejected = dict(acknowledgement.rejected)
+    return BatchResult(max(0, count - len(rejected) - acknowledgement.misplaced), rejected)
+
+
+def _may_have_arrived(error: MixpanelError) -> bool:
+    """Whether a batch that failed is neither sent nor unsent."""
+    unclear = (OutcomeUnknownError, UnreadableReplyError, UnavailableError)
+    return isinstance(error, unclear) and not isinstance(error, UnreachableError)
 
 
 def _halves(
@@ -163,7 +185,7 @@ def answer_for(tally: Tally, headline: str, notes: Sequence[str], **more: Any) -
         "not_sent": _pairs(tally.not_sent),
         **more,
     }
-    table = None
+    table, said = None, tally.errors[0].said if tally.errors else ""
     if tally.rejected:
         rows = [[row["index"], row["field"], row["reason"]] for row in tally.rejected]
         table = Table(columns=["index", "field", "reason"], rows=rows)
@@ -171,6 +193,7 @@ def answer_for(tally: Tally, headline: str, notes: Sequence[str], **more: Any) -
         headline=headline,
         data=data,
         table=table,
+        text=said or None,
         notes=notes,
         status=tally.status,
         complete=tally.status is Status.OK,

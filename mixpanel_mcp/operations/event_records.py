@@ -29,6 +29,7 @@ _INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 _EARLIEST = 31_536_000  # 1971-01-01
 _TRACK_DAYS = 5
 _MOST_FAULTS = 50
+_LEAST_MILLISECONDS = 10**11
 _NOT_CONTENT = {"token", "$insert_id"}
 
 
@@ -96,8 +97,12 @@ def _completed(
         filled["time"] += 1
     elif "time" in properties:
         properties["time"] = _milliseconds(properties["time"])
-    if token is not None:
-        properties.setdefault("token", token)
+    if token is not None and properties.get("token") is None:
+        properties["token"] = token
+    if is_number(properties.get("distinct_id")):
+        properties["distinct_id"] = str(properties["distinct_id"])
+    if event["event"] == "$merge":
+        properties.setdefault("distinct_id", "")
     return {"event": event["event"], "properties": properties}
 
 
@@ -110,9 +115,14 @@ def _milliseconds(value: object) -> object:
             return value
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
-    if isinstance(value, float) and is_number(value):
-        return round(value * 1000) if abs(value) < 1e11 else round(value)
-    return value
+    return _in_milliseconds(value) if isinstance(value, float) else value
+
+
+def _in_milliseconds(value: float) -> object:
+    """A time of more than eleven digits is in milliseconds already."""
+    if not is_number(value):
+        return value
+    return round(value * 1000) if abs(value) < _LEAST_MILLISECONDS else round(value)
 
 
 def _identify(
@@ -133,10 +143,10 @@ def _identify(
 
 def insert_id(event: Mapping[str, Any], *, occurrence: int = 1) -> str:
     """Derive the id from name, time, user and properties: same content, same id, everywhere."""
-    properties = cast("dict[str, Any]", event["properties"])
-    content = {
-        key: value for key, value in properties.items() if key not in {"token", "$insert_id"}
-    }
+    properties: dict[str, Any] = event["properties"]
+    content = {name: properties[name] for name in properties if name not in _NOT_CONTENT}
+    # One moment is one event, in whichever unit it was written.
+    content["time"] = _in_milliseconds(properties["time"])
     canonical = _canonical([event["event"], content, *([occurrence] if occurrence > 1 else [])])
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:36]
 
@@ -156,8 +166,9 @@ def _faults(event: Mapping[str, Any], *, importing: bool, now_ms: int) -> Iterat
     properties = cast("dict[str, Any]", event["properties"])
     yield from _time_faults(properties, importing=importing, now_ms=now_ms)
     yield from _id_faults(event["event"], properties, importing=importing)
-    if len(properties) > _MOST_PROPERTIES:
-        yield f"properties: has {len(properties)} of at most {_MOST_PROPERTIES}"
+    most = _MOST_PROPERTIES - ("$insert_id" not in properties)
+    if len(properties) > most:
+        yield f"properties: has {len(properties)} of at most {most} (token and $insert_id count)"
     for name, value in properties.items():
         yield from (f"properties.{name[:60]}: {fault}" for fault in value_faults(value))
     try:
@@ -181,7 +192,7 @@ def _time_faults(properties: Mapping[str, Any], *, importing: bool, now_ms: int)
     if not isinstance(value, int) or isinstance(value, bool):
         yield "properties.time: must be an ISO time, or seconds or milliseconds since 1970, UTC"
         return
-    seconds = value / 1000 if value >= 10**11 else value
+    seconds = value / 1000 if value >= _LEAST_MILLISECONDS else value
     if seconds < _EARLIEST:
         yield "properties.time: is before 1971"
     elif not importing and seconds < now_ms / 1000 - _TRACK_DAYS * 86_400:
@@ -212,21 +223,24 @@ def _id_faults(name: str, properties: Mapping[str, Any], *, importing: bool) -> 
         yield f"event: has {len(name)} of at most {_LONGEST_TEXT} characters"
 
 
-def value_faults(value: object, *, depth: int = 1, largest: int = _LARGEST_VALUE) -> Iterator[str]:
+def value_faults(
+    value: object, *, depth: int = 1, largest: int = _LARGEST_VALUE, top: bool = True
+) -> Iterator[str]:
     """Say what Mixpanel would not take of a property's value."""
     if isinstance(value, float) and not is_number(value):
         yield "NaN and infinities are not JSON"
     if not is_list(value) and not is_object(value):
         return
     children: list[Any] = list(value.values()) if is_object(value) else list(value)
-    if depth > _DEEPEST:
+    if depth > _DEEPEST and is_object(value):
         yield f"is nested more than {_DEEPEST} levels deep"
         return
     if len(children) > _MOST_ITEMS:
         yield f"has {len(children)} of at most {_MOST_ITEMS} items"
     for child in children:
-        yield from value_faults(child, depth=depth + 1, largest=largest)
-    if depth == 1 and all(not isinstance(child, float) or is_number(child) for child in children):
+        # Only objects count as levels: a list of objects is one level with its objects.
+        yield from value_faults(child, depth=depth + is_object(value), largest=largest, top=False)
+    if top and all(not isinstance(child, float) or is_number(child) for child in children):
         yield from _size_faults(value, largest)
 
 

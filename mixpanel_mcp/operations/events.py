@@ -7,15 +7,21 @@ from typing import Any
 from pydantic import Field
 
 from mixpanel_mcp.api.client import project_token
-from mixpanel_mcp.api.errors import RefusedError, UnreadableReplyError
+from mixpanel_mcp.api.errors import RefusedError
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import JSON, Credential, Request, json_body, pairs, switch
 from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Write, operation
-from mixpanel_mcp.operations.acknowledgement import failed_records, read_acknowledgement
+from mixpanel_mcp.operations.acknowledgement import failed_records, require_known_outcome
 from mixpanel_mcp.operations.arguments import Records, WebAddress
-from mixpanel_mcp.operations.batches import BatchResult, Tally, answer_for, send_in_batches
+from mixpanel_mcp.operations.batches import (
+    BatchResult,
+    Tally,
+    acknowledged_batch,
+    answer_for,
+    send_in_batches,
+)
 from mixpanel_mcp.operations.event_records import prepare_events
 from mixpanel_mcp.sanitize import counted
 
@@ -88,11 +94,17 @@ async def track_events(call: Call, args: TrackEvents) -> Answer:
             credential=Credential.NONE,
         )
 
+    def read(request: Request, reply: Reply, count: int) -> BatchResult:
+        result = acknowledged_batch(request, reply, count)
+        if result.accepted:
+            require_known_outcome(request, redirect=args.redirect, img=args.img)
+        return result
+
     tally = await send_in_batches(
         call,
         prepared.events,
         build=build,
-        read=_tracked,
+        read=read,
         most_bytes=_MOST_BYTES,
         in_flight=_IN_FLIGHT,
     )
@@ -168,40 +180,26 @@ def _headline(tally: Tally, verb: str) -> str:
     return f"Mixpanel {verb} {tally.accepted} of {counted(tally.total, 'event')}{rejected}."
 
 
-def _tracked(request: Request, reply: Reply, count: int) -> BatchResult:
-    acknowledgement = read_acknowledgement(request, reply)
-    if not acknowledgement.accepted:
-        reason = ("", acknowledgement.reason)
-        return BatchResult(0, dict.fromkeys(range(count), reason))
-    rejected = dict(acknowledgement.rejected)
-    return BatchResult(count - len(rejected), rejected)
-
-
 def _imported(request: Request, reply: Reply, count: int) -> BatchResult:
     """Read `/import`'s answer: a 400 is partial success, and a 200 may still say less than all."""
-    if reply.status not in {200, 400}:
+    document = _document(reply)
+    explained = document is not None and "failed_records" in document
+    if reply.status != 200 and not (reply.status == 400 and explained):
         raise failure(request, reply)
-    if reply.text.strip() in {"0", "1"} or "num_records_imported" not in reply.text:
-        return _leniently_imported(request, reply, count)
-    try:
-        document: object = json.loads(reply.body)
-    except ValueError:
-        document = None
-    if not is_object(document):
-        raise UnreadableReplyError(
-            f"{request.shown} was answered with something that is none of the documented answers. "
-            "Sending the same events again is safe."
-        )
-    fields = document
-    rejected = failed_records(fields)
-    imported = fields.get("num_records_imported")
-    accepted = imported if isinstance(imported, int) else 0
+    if document is None or "num_records_imported" not in document:
+        return acknowledged_batch(request, reply, count)
+    rejected, _ = failed_records(document, count)
+    imported = document["num_records_imported"]
+    believable = isinstance(imported, int) and not isinstance(imported, bool) and imported >= 0
+    accepted = min(imported, count - len(rejected)) if believable else 0
     if reply.status == 400 and not rejected and not accepted:
         raise failure(request, reply)
-    return BatchResult(min(accepted, count), rejected)
+    return BatchResult(accepted, rejected)
 
 
-def _leniently_imported(request: Request, reply: Reply, count: int) -> BatchResult:
-    if reply.status == 400 and "failed_records" not in reply.text:
-        raise failure(request, reply)
-    return _tracked(request, reply, count)
+def _document(reply: Reply) -> dict[str, Any] | None:
+    try:
+        document: object = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+    return document if is_object(document) else None

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -72,8 +73,12 @@ async def download_data(call: Call, args: DownloadData) -> Answer:
     try:
         async with call.stream(request) as pieces:
             await received.take(pieces)
+        received.finish()
     except FailedError as error:
         raise received.broken_off(error) from error
+    except OSError as error:
+        full = FailedError(f"The file could not be written to its end: {error.strerror}.")
+        raise received.broken_off(full) from error
     except BaseException:
         received.discard()
         raise
@@ -141,10 +146,19 @@ class _Received:
             self._file.write(b"\n".join(self._shown) + b"\n")
         self._file.write(line + b"\n")
 
+    def finish(self) -> None:
+        """Give the file its final name: the stream came to a proved end."""
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            self._path = self._path.rename(
+                self._path.with_name(self._path.name.replace(".incomplete", ""))
+            )
+
     def discard(self) -> None:
         """Close without a trace."""
         if self._file is not None and self._path is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
             self._path.unlink(missing_ok=True)
 
     def broken_off(self, error: FailedError) -> FailedError:
@@ -154,7 +168,8 @@ class _Received:
         there = f"{self._count} whole events are there"
         data: dict[str, Any] = {**error.data, "events_received": self._count}
         if self._file is not None and self._path is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
             data["incomplete_file"] = str(self._path)
             there += f", in {self._path.name}"
         return FailedError(
@@ -190,17 +205,12 @@ class _Received:
         )
 
     def _answer_with_file(self, scope: dict[str, Any]) -> Answer:
-        if self._file is None or self._path is None:
-            raise AssertionError("there is a file")
-        self._file.close()
-        final = self._path.with_name(self._path.name.replace(".incomplete", ""))
-        self._path.rename(final)
         limited = self._count == self._args.limit
         events = [_event(line) for line in self._shown[:_FIRST_EVENTS]]
         return Answer(
-            headline=f"{self._count} events are in {final} ({self._bytes} bytes).",
+            headline=f"{self._count} events are in {self._path} ({self._bytes} bytes).",
             data={
-                "path": str(final),
+                "path": str(self._path),
                 "count": self._count,
                 "bytes": self._bytes,
                 "first_events": events,
@@ -259,7 +269,10 @@ def _moment(value: object) -> str:
     if not isinstance(value, (int, float)):
         return "an unknown time"
     seconds = value / 1000 if value > 1e11 else value
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError, OSError):
+        return "an unknown time"
 
 
 def _table(events: list[dict[str, Any]], total: int) -> Table:

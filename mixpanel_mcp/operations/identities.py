@@ -18,7 +18,7 @@ from mixpanel_mcp.api.request import (
     switch,
 )
 from mixpanel_mcp.operation import Answer, Call, Effect, Write, operation
-from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
+from mixpanel_mcp.operations.acknowledgement import read_acknowledgement, require_known_outcome
 from mixpanel_mcp.operations.arguments import Identifier, WebAddress
 from mixpanel_mcp.sanitize import quoted
 
@@ -115,12 +115,13 @@ async def _send(call: Call, args: _IdentityEvent, event: str, properties: dict[s
         credential=Credential.NONE,
     )
     acknowledgement = read_acknowledgement(request, await call.send(request))
-    if not acknowledgement.accepted or acknowledgement.rejected:
+    if not acknowledgement.accepted or acknowledgement.rejected or acknowledgement.misplaced:
         reasons = [reason for _, reason in acknowledgement.rejected.values()]
         raise FailedError(
             f"Mixpanel did not take the {event} event. Check the ids and the project token.",
             said="; ".join([acknowledgement.reason, *reasons]).strip("; "),
         )
+    require_known_outcome(request, redirect=args.redirect)
 
 
 def _merged(other: str, known: str) -> Answer:

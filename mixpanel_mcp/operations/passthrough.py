@@ -91,12 +91,12 @@ def read_body(
 
         names = args.file_data_file_names or {}
         files = [
-            (field, names.get(field) or source.rsplit("/", 1)[-1][-80:], _file(call, field, source))
+            (field, names.get(field) or _file_name(field, source), _file(call, field, source))
             for field, source in args.file_data.items()
         ]
         body, content_type = multipart_body(fields, files)
         return body, content_type, fields
-    if form is not None:
+    if form or (form is not None and args.data is None):
         return form_body(fields), FORM, fields
     if args.data is None:
         return b"", None, ()
@@ -112,6 +112,10 @@ def _content_type_of(text: str) -> str:
     except (ValueError, RecursionError):
         return FORM if re.fullmatch(r"[\w.%$+~-]+=\S*", text) else "text/plain"
     return JSON
+
+
+def _file_name(field: str, source: str) -> str:
+    return field if source.startswith("data:") else source.rsplit("/", 1)[-1]
 
 
 def _file(call: Call, field: str, source: str) -> bytes:
@@ -149,5 +153,7 @@ def _header_faults(headers: Pairs) -> Iterator[str]:
             yield f"headers.{name[:40]!r}: is not a header's name"
         elif _FORBIDDEN_HEADERS.fullmatch(name.lower()):
             yield f"headers.{name}: is this server's to set"
+        elif name.lower() == "content-type" and "multipart/" in value.lower():
+            yield f"headers.{name}: a multipart body is made from file_data"
         elif not _HEADER_VALUE.fullmatch(value):
             yield f"headers.{name}: has characters that a header cannot carry"

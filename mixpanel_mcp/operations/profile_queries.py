@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from mixpanel_mcp.api.errors import InvalidArgumentsError
+from mixpanel_mcp.api.errors import InvalidArgumentsError, UnreadableReplyError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
-from mixpanel_mcp.json_values import is_object, objects_in
+from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Names, from_json
 from mixpanel_mcp.operations.replies import json_object
 from mixpanel_mcp.sanitize import counted, listed
 
 _MOST_COLUMNS = 20
+_PAGE_SIZE = 1000
 
 
 def _cohort(value: object) -> object:
@@ -91,7 +92,13 @@ async def query_profiles(call: Call, args: QueryProfiles) -> Answer:
         content_type=FORM,
     )
     document = await json_object(call, request)
-    return _answer(args, document, objects_in(document.get("results")))
+    profiles = document.get("results")
+    if not is_list(profiles) or not all(map(is_object, profiles)):
+        raise UnreadableReplyError(
+            "Mixpanel answered without a list of profiles. Nothing can be concluded from it; try "
+            "once more."
+        )
+    return _answer(args, document, profiles)
 
 
 def _check_exclusions(args: QueryProfiles) -> None:
@@ -119,7 +126,8 @@ def _json_text(value: object) -> str | None:
 def _answer(
     args: QueryProfiles, document: Mapping[str, Any], profiles: Sequence[Mapping[str, Any]]
 ) -> Answer:
-    page, size = args.page or 0, document.get("page_size") or 1000
+    page, size = args.page or 0, document.get("page_size")
+    size = size if isinstance(size, int) and size > 0 else _PAGE_SIZE
     session_id = document.get("session_id")
     more = len(profiles) >= size and bool(session_id)
     notes: list[str] = []
@@ -166,7 +174,7 @@ def _next(args: QueryProfiles, page: int, session_id: object) -> dict[str, Any]:
 
 def _table(profiles: Sequence[Mapping[str, Any]]) -> Table:
     """One row a profile; the columns are the properties that most of them have."""
-    properties: list[dict[str, Any]] = [profile.get("$properties") or {} for profile in profiles]
+    properties = [_properties(profile) for profile in profiles]
     common = Counter(name for each in properties for name in each)
     columns = [name for name, _ in common.most_common(_MOST_COLUMNS)]
     rows = [
@@ -174,3 +182,8 @@ def _table(profiles: Sequence[Mapping[str, Any]]) -> Table:
         for profile, each in zip(profiles, properties, strict=True)
     ]
     return Table(columns=["$distinct_id", *columns], rows=rows)
+
+
+def _properties(profile: Mapping[str, Any]) -> dict[str, Any]:
+    properties = profile.get("$properties")
+    return properties if is_object(properties) else {}

@@ -12,9 +12,14 @@ from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import JSON, Credential, Request, is_number, json_body, pairs, switch
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, Write, operation
-from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
+from mixpanel_mcp.operations.acknowledgement import require_known_outcome
 from mixpanel_mcp.operations.arguments import Records, WebAddress, from_json, require_id
-from mixpanel_mcp.operations.batches import BatchResult, answer_for, send_in_batches
+from mixpanel_mcp.operations.batches import (
+    BatchResult,
+    acknowledged_batch,
+    answer_for,
+    send_in_batches,
+)
 from mixpanel_mcp.operations.event_records import value_faults
 from mixpanel_mcp.sanitize import counted
 
@@ -157,7 +162,7 @@ async def _write(
     if faults:
         raise InvalidArgumentsError(faults[:_MOST_FAULTS], of=len(faults))
     token = project_token(call.connection)
-    records = [{"$token": token, **update} for update in updates]
+    records = [{**update, "$token": update.get("$token") or token} for update in updates]
     query = pairs(
         {
             # Without ip=0 each profile would be placed where this server stands.
@@ -180,9 +185,15 @@ async def _write(
             credential=Credential.NONE,
         )
 
+    def read(request: Request, reply: Reply, count: int) -> BatchResult:
+        result = acknowledged_batch(request, reply, count)
+        if result.accepted:
+            require_known_outcome(request, redirect=args.redirect)
+        return result
+
     # One batch at a time: two updates of one profile must arrive in the caller's order.
     tally = await send_in_batches(
-        call, records, build=build, read=_acknowledged, most_bytes=_MOST_BYTES, in_flight=1
+        call, records, build=build, read=read, most_bytes=_MOST_BYTES, in_flight=1
     )
     refused = {row["index"]: row for row in tally.rejected}
     unclear, unsent = set(tally.unknown), set(tally.not_sent)
@@ -220,6 +231,8 @@ def _faults(update: Mapping[str, Any]) -> Iterator[str]:
     if len(verbs) != 1:
         found = " and ".join(verbs) or "none"
         yield f": needs exactly one verb of {', '.join(_VERBS)}; it has {found}"
+    if not isinstance(update.get("$ignore_alias", False), bool):
+        yield ".$ignore_alias: must be true or false"
     for name in sorted(set(update) - set(_VERBS) - set(_CONTROLS)):
         yield f".{name[:60]}: is no verb; put properties into $set"
     for verb in verbs:
@@ -265,11 +278,3 @@ def _is_union_list(value: Any) -> bool:
         and bool(value)  # pyright: ignore[reportUnknownArgumentType]
         and all(isinstance(item, str) or is_number(item) for item in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     )
-
-
-def _acknowledged(request: Request, reply: Reply, count: int) -> BatchResult:
-    acknowledgement = read_acknowledgement(request, reply)
-    if not acknowledgement.accepted:
-        return BatchResult(0, dict.fromkeys(range(count), ("", acknowledgement.reason)))
-    rejected = dict(acknowledgement.rejected)
-    return BatchResult(count - len(rejected), rejected)

@@ -6,10 +6,16 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from pydantic import Field
 
-from mixpanel_mcp.api.errors import FailedError, InvalidArgumentsError, MixpanelError
+from mixpanel_mcp.api.errors import (
+    FailedError,
+    InvalidArgumentsError,
+    MixpanelError,
+    UnreadableReplyError,
+)
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import (
@@ -17,15 +23,15 @@ from mixpanel_mcp.api.request import (
     Pairs,
     Request,
     RetryRules,
-    compact_json,
     pairs,
 )
 from mixpanel_mcp.files.root import OutsideError
-from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.json_values import as_text, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, Status, operation
 from mixpanel_mcp.operations.acknowledgement import read_acknowledgement
 from mixpanel_mcp.operations.passthrough import Method, Passthrough, read_body, read_headers
 from mixpanel_mcp.operations.raw_path import Target, read_url, target_of, with_data_prefix
+from mixpanel_mcp.operations.replies import raise_error_inside
 from mixpanel_mcp.sanitize import clean_data
 
 _MOST_BINARY = 64 * 1024
@@ -33,6 +39,7 @@ _ERROR_BODY = 20_000
 
 # These endpoints know the caller by the token in the payload, and ignore a service account.
 _TOKEN_PATHS = re.compile(r"/(track|engage|groups)/?", re.IGNORECASE)
+_INGESTION_PATHS = re.compile(r"/(track|import|engage|groups)/?", re.IGNORECASE)
 
 
 class CreateGenericPipeline(Passthrough):
@@ -124,7 +131,9 @@ async def _pass_through(
 ) -> Answer:
     body, content_type, fields = read_body(call, args, form)
     query = target.query + pairs(args.query_parameters or {})
-    by_token = bool(_TOKEN_PATHS.fullmatch(target.path)) and target.family is Family.INGESTION
+    call.region = target.region
+    ingests = target.family is Family.INGESTION
+    by_token = ingests and bool(_TOKEN_PATHS.fullmatch(unquote(target.path)))
     if not by_token:
         query += _project(call, target.path, query, fields, args.data)
     request = Request(
@@ -147,17 +156,26 @@ async def _pass_through(
     reply = await call.send(request)
     if not 200 <= reply.status < 300:
         raise _with_body(failure(request, reply), reply)
-    if by_token:
-        acknowledgement = read_acknowledgement(request, reply)
-        if not acknowledgement.accepted or acknowledgement.rejected:
-            raise _with_body(
-                FailedError(
-                    "Mixpanel did not take the data (it said so inside a 200).",
-                    said=acknowledgement.reason,
-                ),
-                reply,
-            )
+    if ingests and _INGESTION_PATHS.fullmatch(unquote(target.path)):
+        _check_acknowledgement(request, reply)
     return _answer(call, args, request, reply)
+
+
+def _check_acknowledgement(request: Request, reply: Reply) -> None:
+    """Notice a failure inside a 200.
+
+    Raises:
+        FailedError: not all of the data was taken.
+        OutcomeUnknownError: the answer does not tell.
+    """
+    try:
+        acknowledgement = read_acknowledgement(request, reply)
+    except UnreadableReplyError:
+        return  # whoever asked raw reads raw
+    if not acknowledgement.accepted or acknowledgement.rejected or acknowledgement.misplaced:
+        said = acknowledgement.reason
+        error = FailedError("Mixpanel did not take the data (it said so inside a 200).", said=said)
+        raise _with_body(error, reply)
 
 
 def _project(call: Call, path: str, query: Pairs, fields: Pairs, data: Any) -> Pairs:
@@ -191,7 +209,9 @@ def _answer(call: Call, args: Passthrough, request: Request, reply: Reply) -> An
             return Answer(
                 headline=headline, data={**data, "body": reply.text}, text=reply.text, notes=[note]
             )
-        return Answer(headline=headline, data={**data, "body": body}, text=compact_json(body))
+        if is_object(body):
+            raise_error_inside(request, body)
+        return Answer(headline=headline, data={**data, "body": body}, text=as_text(body))
     return Answer(
         headline=headline, data={**data, "body": reply.text or None}, text=reply.text or None
     )

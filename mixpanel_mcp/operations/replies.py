@@ -22,7 +22,7 @@ async def json_reply(call: Call, request: Request) -> Any:
         raise failure(request, reply)
     document = reply.json()
     if is_object(document):
-        _raise_error_inside(request, document)
+        raise_error_inside(request, document)
     return document
 
 
@@ -54,11 +54,11 @@ async def acknowledged(call: Call, request: Request) -> object:
     except (ValueError, RecursionError):
         return reply.text.strip()[:500] or None
     if is_object(document):
-        _raise_error_inside(request, document)
+        raise_error_inside(request, document)
     return document
 
 
-def _raise_error_inside(request: Request, document: dict[str, Any]) -> None:
+def raise_error_inside(request: Request, document: dict[str, Any]) -> None:
     """Notice an error that came with a 200."""
     error = document.get("error")
     if isinstance(error, str) and error and document.get("status") in {"error", 0, None}:

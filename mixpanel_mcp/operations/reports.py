@@ -8,7 +8,7 @@ from pydantic import Field
 from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
-from mixpanel_mcp.json_values import is_list, is_object, objects_in
+from mixpanel_mcp.json_values import as_text, is_list, is_object, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Day, JsonObject
 from mixpanel_mcp.operations.replies import json_list, json_object, json_reply
@@ -121,7 +121,8 @@ async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedRepor
     document = await json_object(call, request)
     given, dates = document.get("headers"), document.get("date_range")
     headers = [str(header) for header in given] if is_list(given) else []
-    rows = list(_leaves(document.get("series"), ()))
+    series = document.get("series")
+    rows = list(_leaves(series, ())) if is_object(series) else []
     width = max((len(path) for path, _ in rows), default=0)
     return Answer(
         headline=f"Insights report {args.bookmark_id}: {counted(len(rows), 'value')}."
@@ -172,7 +173,7 @@ async def custom_jql_query(call: Call, args: CustomJqlQuery) -> Answer:
         else "The script returned nothing: no event or profile matched.",
         data=items,
         table=table,
-        text=None if table else compact_json(items),
+        text=None if table else as_text(items),
         notes=["Mixpanel keeps JQL in maintenance mode and advises to leave it"],
     )
 

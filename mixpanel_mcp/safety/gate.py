@@ -29,13 +29,16 @@ class Gate:
         confirm: bool,
         asker: Asker,
         entry: AuditEntry,
+        secrets: list[str],
     ) -> None:
+        """`secrets` receives credentials that the requests carry, to be kept out of answers."""
         self._connection = connection
         self._policy = policy
         self._project_id = project_id
         self._confirm = confirm
         self._asker = asker
         self._entry = entry
+        self._secrets = secrets
 
     async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]:
         """Give leave to send these requests, all or none.
@@ -46,6 +49,7 @@ class Gate:
             AskFirst: a person is being asked.
         """
         judgements = [judge(request) for request in requests]
+        self._secrets += [secret for each in judgements for secret in each.secrets]
         self._note(judgements)
         for judgement in judgements:
             self._check_walls(judgement)
@@ -130,7 +134,7 @@ class Gate:
 
     def _question(self, summary: str) -> str:
         place = f"Mixpanel project {self._project_id}" if self._project_id else "Mixpanel"
-        return f"{place}: {summary[:1].upper()}{summary[1:]}. Go ahead?"
+        return f"{place}: this would {summary}. Go ahead?"
 
 
 def _together(final: Sequence[Judgement]) -> str:

@@ -75,7 +75,8 @@ class Judgement:
 
     `summary` completes "This would ..." and is fit to be shown; `count` is the number of records
     it touches. `tokens` and `projects` are those it names. `destinations` has the address to which
-    a new pipeline would send data, and `untold` why that address cannot be told.
+    a new pipeline would send data, and `untold` why that address cannot be told. `secrets` are
+    credentials for a destination.
     """
 
     effect: Effect
@@ -86,6 +87,7 @@ class Judgement:
     projects: frozenset[str] = frozenset()
     destinations: tuple[str, ...] = ()
     untold: str | None = None
+    secrets: frozenset[str] = frozenset()
 
 
 def judge(request: Request) -> Judgement:
@@ -97,7 +99,12 @@ def judge(request: Request) -> Judgement:
         or _known_read(path, request, payload)
         or _unknown(request, payload)
     )
-    return replace(judgement, tokens=_tokens(payload), projects=_projects(path, payload))
+    return replace(
+        judgement,
+        tokens=_tokens(payload),
+        projects=_projects(path, payload),
+        secrets=_secrets(payload),
+    )
 
 
 def plain_path(path: str) -> str:
@@ -297,6 +304,17 @@ def _tokens(payload: Payload) -> frozenset[str]:
                 if name.lower() in _TOKEN_NAMES and value is not None
             ]
     return frozenset(found)
+
+
+def _secrets(payload: Payload) -> frozenset[str]:
+    """Credentials of a destination: they travel in a pipeline's form and must not come back."""
+    in_json = [item for record in objects_in(payload.records) for item in record.items()]
+    return frozenset(
+        value
+        for name, value in (*payload.fields, *in_json)
+        if isinstance(value, str)
+        and any(part in name.lower() for part in ("secret", "password", "credential"))
+    )
 
 
 def _projects(path: str, payload: Payload) -> frozenset[str]:

@@ -10,6 +10,9 @@ import binascii
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from email.message import Message
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -49,11 +52,13 @@ def read_payload(request: Request) -> Payload:
     fields: list[tuple[str, str]] = list(request.query)
     understood = True
     if request.body:
-        documents = _documents(request.body)
+        parts = _multipart(request)
+        documents = None if parts else _documents(request.body)
         form = _form(request)
-        understood = documents is not None or form is not None
+        # No endpoint takes multipart, so what it would do with one is anybody's guess.
+        understood = not parts and (documents is not None or form is not None)
         records += documents or []
-        fields += form or []
+        fields += (form or []) + parts
     for text in [value for name, value in fields if name == "data"]:
         encoded = _encoded_documents(text)
         understood = understood and encoded is not None
@@ -82,14 +87,34 @@ def _form(request: Request) -> list[tuple[str, str]] | None:
     """The fields of a form, looked for even where the header says otherwise."""
     text = request.body.decode(errors="replace")
     fields = parse_qsl(text, keep_blank_values=True)
-    says_form = any(FORM in kind for kind in _content_types(request))
+    says_form = any(FORM in kind.lower() for kind in _content_types(request))
     hides_data = any(name == "data" for name, _ in fields)
     return fields if says_form or hides_data else None
 
 
+def _multipart(request: Request) -> list[tuple[str, str]]:
+    """The fields of a multipart form, files included."""
+    kind = next((kind for kind in _content_types(request) if kind.startswith("multipart/")), None)
+    if kind is None:
+        return []
+    head = f"Content-Type: {kind}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(head + request.body)
+    parts = [part for part in message.walk() if not part.is_multipart()]
+    return [(_part_name(part), _part_text(part)) for part in parts] or [("", "")]
+
+
+def _part_name(part: Message) -> str:
+    return str(part.get_param("name", "", header="content-disposition"))
+
+
+def _part_text(part: Message) -> str:
+    content = part.get_payload(decode=True)
+    return content.decode(errors="replace") if isinstance(content, bytes) else ""
+
+
 def _content_types(request: Request) -> Iterable[str]:
-    yield (request.content_type or "").lower()
-    yield from (value.lower() for name, value in request.headers if name.lower() == "content-type")
+    yield request.content_type or ""
+    yield from (value for name, value in request.headers if name.lower() == "content-type")
 
 
 def _encoded_documents(text: str) -> list[Any] | None:

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from mixpanel_mcp.destinations import destination_of
 from mixpanel_mcp.sanitize import listed, quoted
 
+# An object's name may have 1,024 bytes, and the end of it could be where the data goes.
+_LONGEST_ADDRESS = 1_200
+
 _Fields = Mapping[str, Sequence[str]]
 
 # Whatever else decides where data goes and who can read it there.
@@ -26,7 +29,7 @@ def describe_create(fields: _Fields) -> tuple[str, str | None, str | None]:
     """What would be created: a sentence, the address, and why the address cannot be told."""
     destination, untold = _destination(fields)
     if destination:
-        target = quoted(destination, 300)
+        target = quoted(destination, _LONGEST_ADDRESS)
     else:
         named = [f"{name}={quoted(value, 200)}" for name, value in _address_fields(fields)]
         target = f"a destination this server cannot tell ({', '.join(named) or 'none is named'})"
