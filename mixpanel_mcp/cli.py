@@ -8,6 +8,7 @@ import difflib
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ from mixpanel_mcp import __version__
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
     POLICY_NAMES,
+    POLICY_PREFIX,
     Connection,
     Policy,
     Settings,
@@ -34,17 +36,28 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("serve", "demo", "sandbox", "tools")
 _SWITCHES = {"read_only"}
+_OWN_FLAGS = {
+    "serve": ("--sandbox",),
+    "sandbox": ("--port", "--empty", "--data"),
+    "tools": ("--json", "--origins", "--write-readme"),
+}
+_FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
+_LAST_PORT = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    given = typed[:]
     if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
         given.insert(0, "serve")
     if not given[0].startswith("-") and given[0] not in _COMMANDS:
-        _stop([f"{given[0]!r:.40} is no command{nearest(given[0], _COMMANDS)}"])
+        _stop([f"{_shown(typed, given[0])} is no command{nearest(given[0], _COMMANDS)}"])
     options, unknown = _parser().parse_known_args(given)
-    faults = [_unknown_argument(argument, options.command) for argument in unknown]
+    faults = [
+        _unknown_argument(argument, _shown(typed, argument), options.command)
+        for argument in unknown
+    ]
     match options.command:
         case "serve":
             _serve(options, faults)
@@ -72,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "demo", "watch a client work on the embedded Mixpanel")
 
     sandbox = _command(commands, "sandbox", "run the embedded Mixpanel on its own")
-    sandbox.add_argument("--port", type=int, default=0, help="port on loopback (any free one)")
+    sandbox.add_argument("--port", type=_port, default=0, help="port on loopback (any free one)")
     sandbox.add_argument("--empty", action="store_true", help="without the demo project")
     sandbox.add_argument("--data", type=Path, help="file that keeps the state")
 
@@ -99,13 +112,31 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(flag_of(name), metavar="VALUE", help=field.description)
 
 
-def _unknown_argument(argument: str, command: str) -> str:
-    known = [flag_of(name) for name in POLICY_NAMES] + ["--sandbox", "--port", "--empty", "--data"]
-    known += ["--json", "--origins", "--write-readme"]
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r:.40} is no port; use a number from 1 to {_LAST_PORT}, or 0 for any free one"
+        )
+    return int(text)
+
+
+def _shown(typed: Sequence[str], argument: str) -> str:
+    """A flag by its name, any other word by its place.
+
+    What follows a flag that does not exist may well be a secret, and what we print ends in logs.
+    """
+    flag = argument.split("=", maxsplit=1)[0]
+    return flag if _FLAG.fullmatch(flag) else f"argument {typed.index(argument) + 1}"
+
+
+def _unknown_argument(argument: str, shown: str, command: str) -> str:
+    known = [*_OWN_FLAGS.get(command, ())]
+    if command in {"serve", "tools"}:
+        known += map(flag_of, POLICY_NAMES)
     flag = argument.split("=", maxsplit=1)[0]
     if flag.startswith("-") and (close := difflib.get_close_matches(flag, known, n=1)):
-        return f"{flag}: {command} has no such flag; did you mean {close[0]}?"
-    return f"{flag:.60}: {command} has no such argument; see mixpanel-mcp {command} --help"
+        return f"{shown}: {command} has no such flag; did you mean {close[0]}?"
+    return f"{shown:.60}: {command} has no such argument; see mixpanel-mcp {command} --help"
 
 
 def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
@@ -146,7 +177,19 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
             settings = settings.with_connection(connection)
             for line in _variables(settings.connection):
                 print(line, file=sys.stderr)
-        serve_stdio(create_server(settings))
+        try:
+            server = create_server(settings)
+        except OSError as error:  # the audit log is the only file that a server opens
+            setting = _as_given(options, "audit_log")
+            _stop([f"{setting}: the file cannot be written ({error.strerror})"])
+        serve_stdio(server)
+
+
+def _as_given(options: argparse.Namespace, name: str) -> str:
+    """The name of a policy setting in the place where the operator set it."""
+    if getattr(options, name) is not None:
+        return flag_of(name)
+    return f"{POLICY_PREFIX}{name.upper()}"
 
 
 def _sandbox_connection(started: "RunningSandbox") -> Connection:
@@ -187,14 +230,14 @@ def _variables(connection: Connection) -> list[str]:
 def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
     if faults:
         _stop(faults)
-    with ExitStack() as running:
+    # Ctrl-C is the way to end it, also while it starts or stops.
+    with suppress(KeyboardInterrupt), ExitStack() as running:
         started = _start_sandbox(
             running, port=options.port, demo=not options.empty, data=options.data
         )
         print(*_variables(_sandbox_connection(started)), sep="\n", flush=True)
         print("# The sandbox runs until you press Ctrl-C.", file=sys.stderr)
-        with suppress(KeyboardInterrupt):
-            started.wait()
+        started.wait()
 
 
 def _demo(faults: Sequence[str]) -> None:

@@ -6,16 +6,19 @@ What could break out of its place or look like something else is taken out befor
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 from mixpanel_mcp.json_values import is_list, is_object
 
 # Control characters; marks that reorder text; invisible characters that carry hidden text (tags,
-# variation selectors, zero-width); halves of surrogate pairs. The two joiners stay: emoji and
-# several scripts need them.
+# variation selectors, zero-width, shorthand and music formats); letters without a shape; halves of
+# surrogate pairs. The two joiners and U+FE0F stay: emoji and several scripts need them.
 _HIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e"
-    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff"
+    "\u180b-\u180f\ufe00-\ufe0e\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0]"
 )
 _BREAKS = re.compile("\r\n|[\r\n\t\u2028\u2029]")
 
@@ -62,12 +65,31 @@ def clean_data(value: object, *, depth: int = 0) -> object:
     if depth > _DEEPEST and (is_list(value) or is_object(value)):
         return "… (nested too deeply)"
     if is_object(value):
-        return {
-            clean_lines(str(key)): clean_data(item, depth=depth + 1) for key, item in value.items()
-        }
+        items = [clean_data(item, depth=depth + 1) for item in value.values()]
+        return dict(zip(_clean_names([str(key) for key in value]), items, strict=True))
     if is_list(value):
         return [clean_data(item, depth=depth + 1) for item in value]
     return value
+
+
+def _clean_names(names: list[str]) -> list[str]:
+    """As many different names as before; of two that look the same, the later one is numbered.
+
+    A name that was clean keeps its place: nobody can push it aside with a look-alike.
+    """
+    cleaned = [clean_lines(name) for name in names]
+    if len(set(cleaned)) == len(names):
+        return cleaned
+    taken = {name for name, shown in zip(names, cleaned, strict=True) if name == shown}
+    numbers: Counter[str] = Counter()
+    for place, (name, shown) in enumerate(zip(names, cleaned, strict=True)):
+        if name == shown:
+            continue
+        while cleaned[place] in taken:
+            numbers[shown] += 1
+            cleaned[place] = f"{shown} ({numbers[shown] + 1})"
+        taken.add(cleaned[place])
+    return cleaned
 
 
 class Redactor:

@@ -1,22 +1,40 @@
 """The schemas that tools publish: flat, and without what pydantic adds and no model needs."""
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import SHARED_ARGUMENTS, Arguments
 
 _KEPT_AS_IS = {"enum", "required", "default"}
-_NAMED = {"properties", "$defs"}
+_NAMED = {"properties"}
+_DEFINITIONS = "$defs"
 
 
 def schema_of(arguments: type[Arguments]) -> dict[str, Any]:
     """The schema of an operation's arguments: its own first, then those that tools share."""
-    schema = cast("dict[str, Any]", _slim(arguments.model_json_schema(by_alias=True)))
+    full = arguments.model_json_schema(by_alias=True)
+    schema = cast("dict[str, Any]", _slim(_inlined(full, full.pop(_DEFINITIONS, {}))))
     schema.pop("description", None)
     fields: dict[str, Any] = schema["properties"]
     own = {name: field for name, field in fields.items() if name not in SHARED_ARGUMENTS}
     shared = {name: fields[name] for name in SHARED_ARGUMENTS if name in fields}
     return {**schema, "properties": own | shared}
+
+
+def _inlined(node: Any, definitions: Mapping[str, dict[str, Any]]) -> Any:
+    """Put each definition in the place that refers to it: not every client follows references."""
+    if is_list(node):
+        return [_inlined(item, definitions) for item in node]
+    if not is_object(node):
+        return node
+    flat = {name: _inlined(value, definitions) for name, value in node.items() if name != "$ref"}
+    if "$ref" not in node:
+        return flat
+    definition = dict(definitions[node["$ref"].removeprefix(f"#/{_DEFINITIONS}/")])
+    # The docstring of a type speaks to maintainers; to the model speaks the field that uses it.
+    definition.pop("description", None)
+    return {**_inlined(definition, definitions), **flat}
 
 
 def _slim(node: Any) -> Any:

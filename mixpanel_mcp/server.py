@@ -23,11 +23,12 @@ from mixpanel_mcp.operation import (
     Effect,
     Operation,
 )
-from mixpanel_mcp.results import redactor, render, render_error
+from mixpanel_mcp.results import render, render_error
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, PendingQuestions
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail, arguments_digest
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError, Gate
 from mixpanel_mcp.safety.hints import hints_of
+from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import Redactor
 from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import Policy, Settings

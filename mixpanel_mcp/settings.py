@@ -7,6 +7,7 @@ ignored is worse than a server that does not come up.
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -86,25 +87,43 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+# A name may not end in a number: some resolvers read 2130706433 and 0x7f000001 as addresses.
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
+_ORIGIN = re.compile(
+    rf"https?://(?:(?:{_LABEL}\.)*(?![0-9]){_LABEL}|(?P<address>[0-9.]+|\[[0-9a-f:.]+\]))"
+    r"(?::[0-9]{1,5})?",
+    re.ASCII | re.IGNORECASE,
+)
+
+
 def parse_base_url(value: str | None) -> str | None:
     """An origin without path, so that every endpoint keeps the path Mixpanel gives it."""
     if value is None:
         return None
-    parts = urlsplit(value.rstrip("/"))
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an origin such as https://proxy.example.com")
-    if parts.username or parts.password or parts.path or parts.query or parts.fragment:
-        raise ValueError("must be an origin alone: no user, path, query or fragment")
+    origin = value.rstrip("/")
+    # Before urlsplit, which drops line breaks, overlooks blanks and quotes secrets in its errors.
+    match = _ORIGIN.fullmatch(origin)
+    if match is None:
+        raise ValueError(
+            "must be an origin alone, such as https://proxy.example.com: no user, path, query or "
+            "fragment"
+        )
+    parts = urlsplit(origin.lower())
+    host = parts.hostname or ""
+    if match["address"]:
+        ipaddress.ip_address(host)  # raises ValueError when it is none
     _ = parts.port  # raises ValueError when it is not a number a port can be
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https (plain http is for loopback only)")
-    return f"{parts.scheme}://{parts.netloc.lower()}"
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
 
 
 def _parse_list(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
-    return value
+    return _pieces(value) if isinstance(value, str) else value
 
 
 _T = TypeVar("_T")
@@ -286,35 +305,44 @@ def load_settings(
         SettingsError: with every fault, never with a value that could be a secret.
     """
     found = [*faults, *_unknown_variables(environment)]
-    connection = _read(Connection, CONNECTION_PREFIX, CONNECTION_NAMES, environment, {}, found)
-    policy = _read(Policy, POLICY_PREFIX, POLICY_NAMES, environment, flags or {}, found)
-    if policy is not None:
-        found += _unknown_names(policy, names or {})
+    connection = _read(Connection, _Given(CONNECTION_PREFIX, CONNECTION_NAMES, environment), found)
+    given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
+    policy = _read(Policy, given, found)
+    found += _unknown_names(given, names or {})
     if found or connection is None or policy is None:
         raise SettingsError(found)
     return Settings(connection, policy)
 
 
-def _read(
-    settings: type[_S],
-    prefix: str,
-    names: Iterable[str],
-    environment: Mapping[str, str],
-    flags: Mapping[str, Any],
-    faults: list[str],
-) -> _S | None:
-    upper = {name.upper(): value for name, value in environment.items()}
-    values: dict[str, Any] = {}
-    for name in names:
-        if text := upper.get(f"{prefix}{name.upper()}", "").strip():
-            values[name] = text
-    values |= {name: value for name, value in flags.items() if value is not None}
+class _Given:
+    """Values as they were written, and where each was: a fault names the place to mend it."""
+
+    def __init__(
+        self,
+        prefix: str,
+        names: Iterable[str],
+        environment: Mapping[str, str],
+        flags: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._prefix = prefix
+        self._flags = {name: value for name, value in (flags or {}).items() if value is not None}
+        upper = {name.upper(): value for name, value in environment.items()}
+        texts = {name: upper.get(self._variable(name), "").strip() for name in names}
+        self.values = {name: text for name, text in texts.items() if text} | self._flags
+
+    def shown(self, name: str) -> str:
+        return flag_of(name) if name in self._flags else self._variable(name)
+
+    def _variable(self, name: str) -> str:
+        return f"{self._prefix}{name.upper()}"
+
+
+def _read(settings: type[_S], given: _Given, faults: list[str]) -> _S | None:
     try:
-        return settings(**values)
+        return settings(**given.values)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False, include_context=False):
-            name = str(fault["loc"][0])
-            shown = flag_of(name) if name in flags else f"{prefix}{name.upper()}"
+            shown = given.shown(str(fault["loc"][0]))
             faults.append(f"{shown}: {fault['msg'].removeprefix('Value error, ')}")
         return None
 
@@ -339,13 +367,14 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterable[str]:
                 yield f"{name}: no such setting; did you mean {CONNECTION_PREFIX}{meant}?"
 
 
-def _unknown_names(policy: Policy, names: Mapping[str, Iterable[str]]) -> Iterable[str]:
+def _unknown_names(given: _Given, names: Mapping[str, Iterable[str]]) -> Iterable[str]:
     for setting, known in names.items():
         allowed = sorted(known)
-        for value in getattr(policy, setting):
+        written = given.values.get(setting, ())
+        for value in _pieces(written) if isinstance(written, str) else written:
             if value not in allowed:
                 yield (
-                    f"{POLICY_PREFIX}{setting.upper()}: {value!r:.60} is none of the "
+                    f"{given.shown(setting)}: {value!r:.60} is none of the "
                     f"{setting.removeprefix('exclude_')}{nearest(value, allowed)}"
                 )
 

@@ -4,20 +4,13 @@ MCP clients are opened inside a test (`async with connect(...) as tools`), never
 SDK's client must be left by the task that entered it.
 """
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import AsyncGenerator, Iterator
 
-import mcp.types as t
 import pytest
-from mcp import Client
-from mcp.client.session import ElicitationFnT
+from harness import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era, Waits, connect_with
 from pydantic import SecretStr
 from upstream import Upstream, running_upstream
 
-from mixpanel_mcp.api.client import MixpanelClient
-from mixpanel_mcp.api.retry import Pacing
 from mixpanel_mcp.sandbox import (
     PASSWORD,
     PROJECT_ID,
@@ -26,110 +19,6 @@ from mixpanel_mcp.sandbox import (
     RunningSandbox,
     running_sandbox,
 )
-from mixpanel_mcp.server import create_server
-from mixpanel_mcp.settings import Connection, Policy, Settings
-
-Era = Literal["auto", "legacy"]
-
-# Secrets that no answer may hold.
-CANARY_PASSWORD = "canary-password-b1946ac9"
-CANARY_TOKEN = "canarytoken0123456789abcdef01234"
-
-
-@dataclass(frozen=True)
-class Result:
-    """An answer of a tool: its text, and the keys every answer has."""
-
-    raw: t.CallToolResult
-
-    @property
-    def text(self) -> str:
-        return "\n".join(block.text for block in self.raw.content if block.type == "text")
-
-    @property
-    def is_error(self) -> bool:
-        return bool(self.raw.is_error)
-
-    @property
-    def structured(self) -> dict[str, Any]:
-        assert self.raw.structured_content is not None
-        return self.raw.structured_content
-
-    @property
-    def status(self) -> str:
-        return self.structured["status"]
-
-    @property
-    def data(self) -> Any:
-        return self.structured["data"]
-
-    @property
-    def notes(self) -> str:
-        return "\n".join(self.structured["notes"])
-
-
-class Tools:
-    """Calls tools the way a host does."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    async def call(self, tool: str, /, **arguments: Any) -> Result:
-        answer = await self.client.call_tool(tool, arguments)
-        assert isinstance(answer, t.CallToolResult)
-        return Result(answer)
-
-
-class Person:
-    """Somebody who is asked: answers as told, and remembers the questions."""
-
-    def __init__(
-        self, action: Literal["accept", "decline", "cancel"] = "accept", content: Any = None
-    ) -> None:
-        self.action: Literal["accept", "decline", "cancel"] = action
-        self.content: Any = {"approve": True} if content is None and action == "accept" else content
-        self.questions: list[str] = []
-
-    async def __call__(self, context: Any, params: Any) -> t.ElicitResult:
-        del context
-        self.questions.append(params.message)
-        return t.ElicitResult(action=self.action, content=self.content)
-
-
-class Connect(Protocol):
-    """Opens a client before a new server; keyword arguments are policy settings."""
-
-    def __call__(
-        self,
-        *,
-        era: Era = "auto",
-        person: ElicitationFnT | None = None,
-        connection: Mapping[str, Any] | None = None,
-        pacing: Pacing | None = None,
-        answer_seconds: float = 5,
-        **policy: Any,
-    ) -> AbstractAsyncContextManager[Tools]: ...
-
-
-class Waits:
-    """A clock that only pauses move: retries take no time, and their pauses can be read."""
-
-    def __init__(self) -> None:
-        self.pauses: list[float] = []
-        self._offset = 0.0
-
-    def pacing(self) -> Pacing:
-        import time  # noqa: PLC0415
-
-        async def sleep(seconds: float) -> None:
-            self.pauses.append(seconds)
-            self._offset += seconds
-
-        return Pacing(
-            clock=lambda: time.monotonic() + self._offset,
-            sleep=sleep,
-            jitter=lambda low, _high: low,
-        )
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -151,7 +40,7 @@ async def upstream() -> AsyncGenerator[Upstream]:
 @pytest.fixture
 def connect(upstream: Upstream) -> Connect:
     """Open a client whose server talks to the told upstream."""
-    return _connect(
+    return connect_with(
         {
             "username": "robot",
             "password": SecretStr(CANARY_PASSWORD),
@@ -172,7 +61,7 @@ def sandbox() -> Iterator[RunningSandbox]:
 @pytest.fixture
 def connect_sandbox(sandbox: RunningSandbox) -> Connect:
     """Open a client whose server works on the sandbox."""
-    return _connect(
+    return connect_with(
         {
             "username": USERNAME,
             "password": SecretStr(PASSWORD),
@@ -182,26 +71,3 @@ def connect_sandbox(sandbox: RunningSandbox) -> Connect:
             "sandbox": True,
         }
     )
-
-
-def _connect(values: Mapping[str, Any]) -> Connect:
-    @asynccontextmanager
-    async def opened(
-        *,
-        era: Era = "auto",
-        person: ElicitationFnT | None = None,
-        connection: Mapping[str, Any] | None = None,
-        pacing: Pacing | None = None,
-        answer_seconds: float = 5,
-        **policy: Any,
-    ) -> AsyncGenerator[Tools]:
-        made = Connection(**{**values, **(connection or {})})
-        server = create_server(
-            Settings(made, Policy(**policy)),
-            client=MixpanelClient(made, pacing or Waits().pacing()),
-            answer_seconds=answer_seconds,
-        )
-        async with Client(server, mode=era, elicitation_callback=person) as client:
-            yield Tools(client)
-
-    return opened

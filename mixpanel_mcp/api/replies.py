@@ -15,6 +15,7 @@ from mixpanel_mcp.json_values import is_object
 # A reply that a model is to read is far smaller; this bounds what a broken or hostile one costs.
 REPLY_LIMIT = 64 * 1024 * 1024
 _PIECE = 256 * 1024
+_LONGEST_REASON = 5_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ async def decoded(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[byt
     Raises:
         UnreadableReplyError: another encoding, damaged or incomplete gzip.
     """
+    encoding = encoding.lower()
     if encoding in {"", "identity"}:
         async for piece in raw:
             yield piece
@@ -102,7 +104,7 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def reason_of(reply: Reply) -> str:
-    """Mixpanel's own words for an error, in one short line; empty where there are none.
+    """Mixpanel's own words for an error, in one line; empty where there are none.
 
     Bodies may be JSON, plain text or a proxy's HTML page; a page says nothing worth repeating.
     """
@@ -116,7 +118,7 @@ def reason_of(reply: Reply) -> str:
         text = error if isinstance(error, str) else ""
     elif document is not None or text.startswith("<"):
         text = ""
-    return re.sub(r"\s+", " ", text)[:300]
+    return re.sub(r"\s+", " ", text[:_LONGEST_REASON])
 
 
 def failure(request: Request, reply: Reply, waited: str = "") -> errors.MixpanelError:

@@ -54,7 +54,8 @@ class Request:
     """One HTTP request. `path` is whole (with `/api/2.0` and the like) and percent-encoded.
 
     `body` is what the safety rules read; with `compress` it is gzipped on the way out.
-    `timeout_seconds` bounds one attempt, and `retry` replaces the shared retry rules.
+    `timeout_seconds` bounds one attempt, and `retry` replaces the shared retry rules. `verbatim`
+    says that equal arguments make an equal body: nothing such as the time was filled in.
     """
 
     family: Family
@@ -70,6 +71,7 @@ class Request:
     accept_gzip: bool = True
     timeout_seconds: float | None = None
     retry: RetryRules | None = None
+    verbatim: bool = False
 
     @property
     def shown(self) -> str:

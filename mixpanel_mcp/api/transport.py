@@ -1,5 +1,6 @@
 """The one place that speaks HTTP. Imported at the first request, so that start-up stays quick."""
 
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,8 +13,17 @@ from mixpanel_mcp.api.retry import AttemptFailedError, Outcome
 from mixpanel_mcp.settings import Connection, is_loopback
 
 _CONNECT_SECONDS = 10.0
-# More connections than Mixpanel answers at once only slow the pool down.
-_LIMITS = httpx.Limits(max_connections=20, max_keepalive_connections=10, keepalive_expiry=30)
+# More connections than Mixpanel answers at once only slow the pool down. All of them are kept:
+# one that is not is closed after its request, and the next request in line opens another.
+_CONNECTIONS = 20
+_LIMITS = httpx.Limits(
+    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=30
+)
+
+# httpx logs whole addresses with their query at INFO, httpcore the headers of replies at DEBUG.
+# Both can hold tokens, so a host that turns logging up must not turn these up with it.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

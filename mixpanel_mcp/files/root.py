@@ -20,6 +20,9 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _BELOW_HANDLES = os.open in os.supports_dir_fd
 
+# Halves of surrogate pairs are no text, and no file system takes them.
+_FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f:\ud800-\udfff]")
+
 
 class OutsideError(Exception):
     """A path that does not name a plain file below the root."""
@@ -48,9 +51,10 @@ class FilesRoot:
                 os.close(number)
                 raise OutsideError(f"{path!r:.120} is not a plain file")
             with os.fdopen(number, "rb") as file:
-                if facts.st_size > limit:
+                # The size is a first word only: files grow, and those of /proc say zero.
+                if facts.st_size > limit or len(content := file.read(limit + 1)) > limit:
                     raise OutsideError(f"{path!r:.120} is larger than {limit} bytes")
-                return file.read(limit + 1)[:limit]
+                return content
 
     @staticmethod
     def fresh_name(stem: str, ending: str) -> str:
@@ -63,7 +67,9 @@ class FilesRoot:
         Raises:
             OutsideError: the name is not plain, or the file exists or cannot be made.
         """
-        (plain,) = _parts(name)
+        *folders, plain = _parts(name)
+        if folders:
+            raise OutsideError(f"{name!r:.120} is not a plain name: new files go into the root")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW | getattr(os, "O_BINARY", 0)
         with self._folder([], name) as handle:
             try:
@@ -108,9 +114,9 @@ class FilesRoot:
 def _parts(path: str) -> list[str]:
     parts = path.split("/")
     for part in parts:
-        if part in {"", ".", ".."} or re.search(r"[\\\x00-\x1f\x7f:]", part):
+        if part in {"", ".", ".."} or _FORBIDDEN.search(part):
             raise OutsideError(
                 f"{path!r:.120} is not a relative path below the files root (no leading slash, "
-                "no .., no backslash or colon)"
+                "no .., no backslash, colon or control character)"
             )
     return parts

@@ -17,6 +17,7 @@ from mixpanel_mcp.operations.arguments import JsonObject, from_json
 
 _LARGEST_FILE = 10 * 1024 * 1024
 
+# Many servers read an underscore in a name as a dash, so both are forbidden.
 # What would change whose request it is, or hide from the safety rules what it says.
 _FORBIDDEN_HEADERS = re.compile(
     r"(authorization|cookie2?|set-cookie|host|content-length|content-encoding|transfer-encoding|"
@@ -151,7 +152,7 @@ def _header_faults(headers: Pairs) -> Iterator[str]:
     for name, value in headers:
         if not _HEADER_NAME.fullmatch(name):
             yield f"headers.{name[:40]!r}: is not a header's name"
-        elif _FORBIDDEN_HEADERS.fullmatch(name.lower()):
+        elif _FORBIDDEN_HEADERS.fullmatch(name.lower().replace("_", "-")):
             yield f"headers.{name}: is this server's to set"
         elif name.lower() == "content-type" and "multipart/" in value.lower():
             yield f"headers.{name}: a multipart body is made from file_data"

@@ -12,7 +12,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.request import pairs
 from mixpanel_mcp.destinations import destination_of
 from mixpanel_mcp.json_values import is_list
-from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Write, operation
+from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import Day, Names
 from mixpanel_mcp.operations.pipelines import pipeline_write
 from mixpanel_mcp.operations.replies import json_object
@@ -103,9 +103,9 @@ async def create_gcs_pipeline(call: Call, args: CreateGcsPipeline) -> Answer:
     names = [str(name) for name in given] if is_list(given) else []
     target = destination_of(dict(form))
     return Answer(
-        headline=f"Created {', '.join(quoted(name, 200) for name in names) or 'a pipeline'}, which "
-        f"sends to {quoted(target, 300)}.",
+        headline=f"Created a pipeline that sends to {quoted(target, 1_200)}.",
         data=document,
+        table=Table(columns=["name"], rows=[[name] for name in names]),
         notes=[
             "the bucket must let export-upload@mixpanel-prod-1.iam.gserviceaccount.com write "
             "(Storage Object Admin)"

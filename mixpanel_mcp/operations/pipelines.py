@@ -16,8 +16,8 @@ from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
 from mixpanel_mcp.json_values import is_list, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import Names
-from mixpanel_mcp.operations.replies import acknowledged, json_object
-from mixpanel_mcp.sanitize import counted, quoted
+from mixpanel_mcp.operations.replies import acknowledged, json_object, lacking
+from mixpanel_mcp.sanitize import counted, listed, quoted
 
 # What Mixpanel shows for a time that never was; year 0 breaks most readers of dates.
 _NEVER = re.compile(r"^0{1,4}[01]-")
@@ -104,9 +104,9 @@ async def get_pipeline(call: Call, args: GetPipeline) -> Answer:
     counts, rows = _tasks(document)
     if not rows and not counts:
         return await _no_tasks(call, args, document)
-    states = ", ".join(f"{count} {quoted(state)[1:-1]}" for state, count in counts.items())
+    known = [f"{count} {state}" for state, count in counts.items() if state in _SEEN_STATES]
     return Answer(
-        headline=f"Pipeline {quoted(args.name, 200)}: {states}.",
+        headline=f"Pipeline {quoted(args.name, 200)}: {', '.join(known) or 'tasks'}.",
         data=document,
         table=Table(columns=["state", "run_at", "last_finish", "from_date", "to_date"], rows=rows)
         if rows
@@ -195,11 +195,15 @@ async def _pipelines(call: Call) -> list[dict[str, Any]]:
     """All pipelines: an opaque number maps to a list of them, or in older replies to one."""
     request = _read(call, "/jobs", {"project_id": call.project()})
     document = await json_object(call, request)
-    return [
+    groups = [value for name, value in document.items() if name not in {"status", "error"}]
+    pipelines = [
         pipeline
-        for value in document.values()
-        for pipeline in objects_in(value if is_list(value) else [value])
+        for group in groups
+        for pipeline in objects_in(group if is_list(group) else [group])
     ]
+    if any(groups) and not pipelines:
+        raise lacking("a list of pipelines")
+    return pipelines
 
 
 def _tasks(document: Mapping[str, Any]) -> tuple[dict[str, int], list[Sequence[object]]]:
@@ -231,10 +235,10 @@ async def _no_tasks(call: Call, args: GetPipeline, document: Mapping[str, Any]) 
     """Say whether the pipeline exists: an unknown name may just look empty."""
     names = [str(pipeline.get("name")) for pipeline in await _pipelines(call)]
     if args.name not in names:
-        known = ", ".join(quoted(name) for name in names[:20]) or "none"
         raise NotFoundError(
-            f"There is no pipeline {quoted(args.name, 200)} in this project; there are: {known}.",
+            f"There is no pipeline {quoted(args.name, 200)} among this project's {len(names)}.",
             status=200,
+            said=listed(names, most=20),
         )
     states = f" in the states {', '.join(args.status)}" if args.status else ""
     return Answer(
@@ -244,6 +248,8 @@ async def _no_tasks(call: Call, args: GetPipeline, document: Mapping[str, Any]) 
 
 
 _STATES = ("pending", "running", "retried", "failed", "canceled", "timed_out")
+# Mixpanel also reports a state that nobody can ask for.
+_SEEN_STATES = {*_STATES, "succeeded"}
 
 
 def _check_states(states: Sequence[str] | None) -> None:

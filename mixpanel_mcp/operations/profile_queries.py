@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from mixpanel_mcp.api.errors import InvalidArgumentsError, UnreadableReplyError
+from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Names, from_json
-from mixpanel_mcp.operations.replies import json_object
+from mixpanel_mcp.operations.replies import json_object, lacking
 from mixpanel_mcp.sanitize import counted, listed
 
 _MOST_COLUMNS = 20
@@ -94,10 +94,7 @@ async def query_profiles(call: Call, args: QueryProfiles) -> Answer:
     document = await json_object(call, request)
     profiles = document.get("results")
     if not is_list(profiles) or not all(map(is_object, profiles)):
-        raise UnreadableReplyError(
-            "Mixpanel answered without a list of profiles. Nothing can be concluded from it; try "
-            "once more."
-        )
+        raise lacking("a list of profiles")
     return _answer(args, document, profiles)
 
 

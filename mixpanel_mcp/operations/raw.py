@@ -146,6 +146,7 @@ async def _pass_through(
         body=body,
         content_type=content_type,
         credential=Credential.NONE if by_token else Credential.SERVICE_ACCOUNT,
+        verbatim=True,
         timeout_seconds=args.timeout_ms / 1000 if args.timeout_ms else None,
         retry=RetryRules(
             attempts=args.max_retry_count,
@@ -211,7 +212,9 @@ def _answer(call: Call, args: Passthrough, request: Request, reply: Reply) -> An
             )
         if is_object(body):
             raise_error_inside(request, body)
-        return Answer(headline=headline, data={**data, "body": body}, text=as_text(body))
+        return Answer(
+            headline=headline, data={**data, "body": body}, text=as_text(clean_data(body))
+        )
     return Answer(
         headline=headline, data={**data, "body": reply.text or None}, text=reply.text or None
     )

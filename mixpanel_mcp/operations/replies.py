@@ -8,7 +8,7 @@ from mixpanel_mcp.api.errors import RejectedError, UnreadableReplyError
 from mixpanel_mcp.api.replies import failure
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.json_values import is_list, is_object
-from mixpanel_mcp.operation import Call
+from mixpanel_mcp.operation import Answer, Call
 
 
 async def json_reply(call: Call, request: Request) -> Any:
@@ -67,6 +67,22 @@ def raise_error_inside(request: Request, document: dict[str, Any]) -> None:
             status=200,
             said=error,
         )
+
+
+def lacking(part: str) -> UnreadableReplyError:
+    """The error for a reply whose substance is not there: nothing is not the same as none."""
+    return UnreadableReplyError(
+        f"Mixpanel answered without {part}. Nothing can be concluded from it; try once more."
+    )
+
+
+def without_numbers(what: str, part: str, notes: Sequence[str]) -> Answer:
+    """An answer for a reply that is whole but has no numbers: no failure, and no zero either."""
+    return Answer(
+        headline=f"{what}: Mixpanel's reply has no {part}, so nothing can be concluded from it.",
+        notes=notes,
+        complete=False,
+    )
 
 
 def _unexpected(request: Request, promised: str) -> UnreadableReplyError:

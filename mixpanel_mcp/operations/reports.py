@@ -1,5 +1,6 @@
 """Saved reports and JQL: questions that spend the project's 60 queries an hour."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -11,8 +12,14 @@ from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pai
 from mixpanel_mcp.json_values import as_text, is_list, is_object, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Day, JsonObject
-from mixpanel_mcp.operations.replies import json_list, json_object, json_reply
-from mixpanel_mcp.sanitize import counted
+from mixpanel_mcp.operations.replies import (
+    json_list,
+    json_object,
+    json_reply,
+    lacking,
+    without_numbers,
+)
+from mixpanel_mcp.sanitize import clean_data, counted
 
 _NO_TOKENS_HERE = (
     "the project token does not authenticate the Query API, so the service account was used"
@@ -76,6 +83,8 @@ class CustomJqlQuery(InWorkspace):
 async def list_saved_funnels(call: Call, args: ListSavedFunnels) -> Answer:
     """List the project's saved funnels: name and funnel_id."""
     funnels = await json_list(call, _get(call, "/funnels/list", {}))
+    if not all(map(is_object, funnels)):
+        raise lacking("a list of funnels")
     rows = [[funnel.get("funnel_id"), funnel.get("name")] for funnel in objects_in(funnels)]
     return Answer(
         headline=f"{counted(len(rows), 'saved funnel')}."
@@ -98,13 +107,18 @@ async def query_funnel_saved_reports(call: Call, args: QueryFunnelSavedReports) 
     _check_funnel(args)
     own = args.model_dump(exclude={*InWorkspace.model_fields, "use_project_token"})
     document = await json_object(call, _get(call, "/funnels", own))
+    notes = [*_notes(use_project_token=args.use_project_token), _MAINTENANCE]
     data = document.get("data")
-    rows = list(_funnel_rows(data) if is_object(data) else ())
+    if data is None:
+        return without_numbers(f"Funnel {args.funnel_id}", "data", notes)
+    if not is_object(data):
+        raise lacking("the funnel's data")
+    rows = list(_funnel_rows(data))
     return Answer(
         headline=_funnel_headline(args, rows),
         data=document,
         table=Table(columns=_FUNNEL_COLUMNS, rows=[row.cells() for row in rows]),
-        notes=[*_notes(use_project_token=args.use_project_token), _MAINTENANCE],
+        notes=notes,
         scope=_days(args.from_date, args.to_date),
     )
 
@@ -122,7 +136,11 @@ async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedRepor
     given, dates = document.get("headers"), document.get("date_range")
     headers = [str(header) for header in given] if is_list(given) else []
     series = document.get("series")
-    rows = list(_leaves(series, ())) if is_object(series) else []
+    if series is None:
+        return without_numbers(f"Insights report {args.bookmark_id}", "series", ())
+    if not is_object(series):
+        raise lacking("the report's series")
+    rows = list(_leaves(clean_data(series), ()))
     width = max((len(path) for path, _ in rows), default=0)
     return Answer(
         headline=f"Insights report {args.bookmark_id}: {counted(len(rows), 'value')}."
@@ -135,11 +153,11 @@ async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedRepor
         ),
         scope={
             **(
-                _days(str(dates.get("from_date")), str(dates.get("to_date")))
+                _days(_moment(dates.get("from_date")), _moment(dates.get("to_date")))
                 if is_object(dates)
                 else {}
             ),
-            "computed_at": document.get("computed_at"),
+            "computed_at": _moment(document.get("computed_at")),
         },
     )
 
@@ -173,7 +191,7 @@ async def custom_jql_query(call: Call, args: CustomJqlQuery) -> Answer:
         else "The script returned nothing: no event or profile matched.",
         data=items,
         table=table,
-        text=None if table else as_text(items),
+        text=None if table else as_text(clean_data(items)),
         notes=["Mixpanel keeps JQL in maintenance mode and advises to leave it"],
     )
 
@@ -196,7 +214,12 @@ def _notes(*, use_project_token: bool) -> list[str]:
     return [_NO_TOKENS_HERE] if use_project_token else []
 
 
-def _days(first: str, last: str) -> dict[str, Any]:
+def _moment(value: object) -> str | None:
+    """A date or time of Mixpanel's where it looks like one: it stands in a sentence of ours."""
+    return value if isinstance(value, str) and _MOMENT.fullmatch(value) else None
+
+
+def _days(first: str | None, last: str | None) -> dict[str, Any]:
     return {"from_date": first, "to_date": last, "time_zone": "the project's"}
 
 
@@ -216,6 +239,7 @@ def _check_funnel(args: QueryFunnelSavedReports) -> None:
         raise InvalidArgumentsError(faults)
 
 
+_MOMENT = re.compile(r"[0-9][0-9T:.,+Z -]{1,39}")
 _SECONDS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
 _FUNNEL_COLUMNS = [
@@ -240,7 +264,8 @@ class _FunnelRow(NamedTuple):
 
     @property
     def users(self) -> int:
-        return self.step.get("count") or 0
+        count = self.step.get("count")
+        return count if isinstance(count, int) else 0
 
     def cells(self) -> Sequence[object]:
         step = self.step

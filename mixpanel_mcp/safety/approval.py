@@ -13,7 +13,7 @@ from mcp import MCPError
 from mcp.server.elicitation import render_elicitation_schema
 from mcp.server.mcpserver import Context
 from mcp.types.version import is_version_at_least
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from mixpanel_mcp.json_values import is_object
 
@@ -26,7 +26,8 @@ ANSWER_SECONDS = 300.0
 class Approval(BaseModel):
     """The whole form: one question, one answer."""
 
-    approve: bool = Field(description="Go ahead? This cannot be undone.")
+    # Strict: whoever answers "yes" or 1 to a question of true or false has not been understood.
+    approve: StrictBool = Field(description="Go ahead? This cannot be undone.")
 
 
 _FORM = render_elicitation_schema(Approval)
@@ -87,15 +88,21 @@ class Asker:
         self._pending = pending
         self._answer_seconds = answer_seconds
 
-    async def ask(self, question: str) -> Verdict:
+    async def ask(self, question: str, binding: str = "") -> Verdict:
         """Get a person's answer.
+
+        Args:
+            question: what the person reads.
+            binding: what the answer holds for beside that, such as a fingerprint of a file.
 
         Raises:
             AskFirst: in the modern era, on the first round.
         """
         if not self._can_ask():
             return Verdict.NOBODY_TO_ASK
-        return self._modern(question) if self._is_modern() else await self._legacy(question)
+        return (
+            self._modern(question, binding) if self._is_modern() else await self._legacy(question)
+        )
 
     def _is_modern(self) -> bool:
         return is_version_at_least(self._context.protocol_version or "", _MODERN)
@@ -108,7 +115,7 @@ class Asker:
             return False
         return self._is_modern() or self._context.session.can_send_request
 
-    def _modern(self, question: str) -> Verdict:
+    def _modern(self, question: str, binding: str) -> Verdict:
         answer = (self._context.input_responses or {}).get(_QUESTION)
         number = self._context.request_state
         if answer is None or number is None:
@@ -116,10 +123,10 @@ class Asker:
             raise AskFirst(
                 t.InputRequiredResult(
                     input_requests={_QUESTION: t.ElicitRequest(params=form)},
-                    request_state=self._pending.add(question),
+                    request_state=self._pending.add(question + binding),
                 )
             )
-        if not self._pending.take(number, question):
+        if not self._pending.take(number, question + binding):
             return Verdict.ALREADY_USED
         # The answer arrives unchecked: "maybe" is as possible as true.
         content: Any = getattr(answer, "content", None)

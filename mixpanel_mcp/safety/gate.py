@@ -1,5 +1,6 @@
 """The gate that every request of a call passes before it leaves."""
 
+import hashlib
 from collections.abc import Sequence
 
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
@@ -9,6 +10,7 @@ from mixpanel_mcp.operation import Effect, Permit
 from mixpanel_mcp.safety.approval import Asker, Verdict
 from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.judgement import Judgement, judge
+from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import quoted
 from mixpanel_mcp.settings import Confirmation, Connection, Policy
 
@@ -55,7 +57,8 @@ class Gate:
             self._check_walls(judgement)
         final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
         if final:
-            await self._agree(_together(final), sum(each.count for each in final))
+            summary = redactor(self._connection, self._secrets).text(_together(final))
+            await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
         return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
@@ -64,6 +67,12 @@ class Gate:
         self._entry.count += sum(judgement.count for judgement in judgements)
 
     def _check_walls(self, judgement: Judgement) -> None:
+        if judgement.unreadable:
+            raise RefusedError(
+                "Nothing was sent: the data cannot be read here, so nobody can tell which "
+                "project's token it carries. Send a JSON list of objects, each name once, or use "
+                "the tool for it."
+            )
         if self._policy.read_only and judgement.effect is not Effect.READS:
             raise RefusedError(
                 f"Nothing was sent: this server is read-only, and the call would "
@@ -113,7 +122,7 @@ class Gate:
                     f"operator listed; these are: {', '.join(allowed)}."
                 )
 
-    async def _agree(self, summary: str, count: int) -> None:
+    async def _agree(self, summary: str, count: int, fingerprint: str) -> None:
         if not self._confirm:
             self._entry.confirmed = "missing"
             raise ConfirmationRequiredError(
@@ -122,7 +131,7 @@ class Gate:
                 data={"would": summary, "effect": "irreversible", "count": count},
             )
         self._entry.confirmed = "asked"
-        verdict = await self._asker.ask(self._question(summary))
+        verdict = await self._asker.ask(self._question(summary), fingerprint)
         match verdict:
             case Verdict.APPROVED:
                 self._entry.confirmed = "by a person"
@@ -135,6 +144,12 @@ class Gate:
     def _question(self, summary: str) -> str:
         place = f"Mixpanel project {self._project_id}" if self._project_id else "Mixpanel"
         return f"{place}: this would {summary}. Go ahead?"
+
+
+def _fingerprint(requests: Sequence[Request]) -> str:
+    """What a yes is good for beyond the words of its question."""
+    bodies = b"".join(request.body for request in requests if request.verbatim)
+    return hashlib.sha256(bodies).hexdigest()
 
 
 def _together(final: Sequence[Judgement]) -> str:

@@ -5,7 +5,7 @@ data. It is the same for every tool, so that no door leads around another.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
@@ -16,7 +16,7 @@ from mixpanel_mcp.json_values import is_list, is_object, objects_in
 from mixpanel_mcp.operation import Effect
 from mixpanel_mcp.safety.payloads import Payload, read_payload
 from mixpanel_mcp.safety.pipelines import describe_cancel, describe_create, describe_edit
-from mixpanel_mcp.sanitize import clean, counted, cut, listed, quoted
+from mixpanel_mcp.sanitize import clean, counted, listed, quoted
 
 _IDENTITY_EVENTS = {"$identify", "$create_alias", "$merge"}
 
@@ -66,6 +66,13 @@ _DATA_READS = {
 # An earlier page documented it as a POST, and its sample still posts.
 _DATA_POSTS = {"nessie/pipeline/status"}
 
+# Names by which some servers let a request say that it is of another method.
+_METHOD_NAMES = {"_method", "_httpmethod", "x-http-method", "x-http-method-override"}
+_INGESTION = re.compile(r"/(track|import|engage|groups)(/|$)")
+_WRITING = re.compile(r"/(track|import|engage|groups|lookup-tables)(/|$)|(/api/2\.0)?/nessie(/|$)")
+_PIPELINES = re.compile(r"(/api/2\.0)?/nessie(/|$)")
+# A token's name, an escape in which one can hide, or something long enough to be encoded data.
+_COULD_HIDE = re.compile(r"token|api_key|\\u|[A-Za-z0-9+/_=%-]{24,}", re.IGNORECASE)
 _TOKEN_NAMES = {"token", "$token", "api_key", "project_token"}
 
 
@@ -76,7 +83,7 @@ class Judgement:
     `summary` completes "This would ..." and is fit to be shown; `count` is the number of records
     it touches. `tokens` and `projects` are those it names. `destinations` has the address to which
     a new pipeline would send data, and `untold` why that address cannot be told. `secrets` are
-    credentials for a destination.
+    credentials for a destination. `unreadable` says that data for ingestion hides whose it is.
     """
 
     effect: Effect
@@ -88,22 +95,31 @@ class Judgement:
     destinations: tuple[str, ...] = ()
     untold: str | None = None
     secrets: frozenset[str] = frozenset()
+    unreadable: bool = False
 
 
 def judge(request: Request) -> Judgement:
-    """Classify a request by method, path and what it carries."""
+    """Classify a request by method, path and what it carries; of several readings, the worst."""
     payload = read_payload(request)
-    path = plain_path(request.path)
-    judgement = (
+    paths = _readings(request.path)
+    judged = [_judge(path, request, payload) for path in paths]
+    worst = max(judged, key=lambda each: (each.effect, bool(each.destinations or each.untold)))
+    return replace(
+        worst,
+        tokens=_tokens(payload),
+        projects=frozenset(found for path in paths for found in _projects(path, payload)),
+        secrets=_secrets(payload),
+        unreadable=any(_is_unreadable(path, request, payload) for path in paths),
+    )
+
+
+def _judge(path: str, request: Request, payload: Payload) -> Judgement:
+    if _asks_for_another_method(payload):
+        return _unknown(path, request, payload)
+    return (
         _known_write(path, request, payload)
         or _known_read(path, request, payload)
-        or _unknown(request, payload)
-    )
-    return replace(
-        judgement,
-        tokens=_tokens(payload),
-        projects=_projects(path, payload),
-        secrets=_secrets(payload),
+        or _unknown(path, request, payload)
     )
 
 
@@ -111,24 +127,51 @@ def plain_path(path: str) -> str:
     """The path a lenient server could see: decoded to the end, lower case, no doubled slashes."""
     for _ in range(4):
         path = unquote(path)
-    path = re.split(r"[;?#]", path)[0].replace("\\", "/").lower()
+    path = path.replace("\\", "/").lower()
     return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
 
 
+def _readings(path: str) -> list[str]:
+    """What servers make of a path: as it is, without parameters, or cut at what ends it."""
+    plain = plain_path(path)
+    without_parameters = plain_path("/".join(part.split(";")[0] for part in plain.split("/")))
+    ended = [plain_path(re.split(r"[?#]", each)[0]) for each in (plain, without_parameters)]
+    return list(dict.fromkeys([plain, without_parameters, *ended]))
+
+
+def _asks_for_another_method(payload: Payload) -> bool:
+    names = {name.lower() for name, _ in payload.fields}
+    names |= {name.lower() for record in objects_in(payload.records) for name in record}
+    return bool(names & _METHOD_NAMES)
+
+
+def _is_unreadable(path: str, request: Request, payload: Payload) -> bool:
+    """Whether data for ingestion could carry a token that nobody can see."""
+    if not _INGESTION.match(path) or (payload.understood and all(map(_is_plain, payload.records))):
+        return False
+    try:
+        text = request.body.decode() + str(request.query)
+    except UnicodeDecodeError:
+        return True
+    return bool(_COULD_HIDE.search(text))
+
+
+def _is_plain(record: object) -> bool:
+    return is_object(record) and is_object(record.get("properties", {}))
+
+
 def _known_write(path: str, request: Request, payload: Payload) -> Judgement | None:
-    """Judge the endpoints that write, whatever the method: a GET on them writes too."""
-    if any(name == "_method" for name, _ in payload.fields):
-        return None
+    """Judge the endpoints that write; a GET on them writes too."""
+    if request.method not in {"GET", "HEAD", "POST"}:
+        return _unknown(path, request, payload) if _WRITING.match(path) else None
     for pattern, judge_write in _WRITES:
         if pattern.fullmatch(path):
-            return judge_write(request, payload)
+            return judge_write(path, request, payload)
     return None
 
 
 def _known_read(path: str, request: Request, payload: Payload) -> Judgement | None:
-    if any(name == "_method" for name, _ in payload.fields):
-        return None
-    if _writes_profiles(payload):
+    if payload.all("data") or any(map(_has_verbs, payload.records)):
         return None
     gets, posts = _reads_of(request.family)
     inner = re.sub(r"^/api/(query|2\.0)/", "", path)
@@ -136,7 +179,7 @@ def _known_read(path: str, request: Request, payload: Payload) -> Judgement | No
         (request.method in {"GET", "HEAD"} and inner in gets)
         or (request.method == "POST" and inner in posts)
     )
-    if known or (request.method == "GET" and not request.body and not payload.all("data")):
+    if (known and payload.understood) or (request.method == "GET" and not request.body):
         return Judgement(Effect.READS, Repeat.READ, f"read {quoted(request.path)}")
     return None
 
@@ -151,25 +194,28 @@ def _reads_of(family: Family) -> tuple[set[str], set[str]]:
             return set(), set()
 
 
-def _writes_profiles(payload: Payload) -> bool:
-    return bool(payload.all("data")) or any(
-        any(key.startswith("$") for key in record) for record in objects_in(payload.records)
-    )
+def _has_verbs(value: object) -> bool:
+    """Whether a profile update hides in what should be a question."""
+    if is_list(value):
+        return any(map(_has_verbs, value))
+    return is_object(value) and any(name.startswith("$") for name in value)
 
 
-def _events(request: Request, payload: Payload) -> Judgement:
+def _events(path: str, request: Request, payload: Payload) -> Judgement:
     records = payload.records
     if not payload.understood or not records or not all(map(_is_event, records)):
-        return _unknown(request, payload)
+        return _unknown(path, request, payload)
     names = [str(record["event"]) for record in records]
     identities = [record for record in records if _plain(record["event"]) in _IDENTITY_EVENTS]
     if identities:
         about = "; ".join(map(_identity, identities[:5]))
         more = f"; and {len(identities) - 5} more" if len(identities) > 5 else ""
+        others = len(records) - len(identities)
+        rest = f"; and add {counted(others, 'other event')}" if others else ""
         return Judgement(
             Effect.IRREVERSIBLE,
             Repeat.UNSAFE,
-            f"{about}{more}. Identities cannot be taken apart again",
+            f"{about}{more}{rest}. Identities cannot be taken apart again",
             len(records),
         )
     fixed = all(
@@ -185,9 +231,11 @@ def _events(request: Request, payload: Payload) -> Judgement:
 
 
 def _is_event(record: object) -> bool:
+    # Other names beside the two could be read in their place by a parser that folds letters.
     return (
         is_object(record)
-        and isinstance(record.get("event"), str)
+        and set(record) == {"event", "properties"}
+        and isinstance(record["event"], str)
         and is_object(record.get("properties"))
     )
 
@@ -206,17 +254,20 @@ def _identity(record: Mapping[str, Any]) -> str:
         case _:
             given = properties.get("$distinct_ids")
             ids = given if is_list(given) else [given]
-    return f"merge the ids {' and '.join(quoted(one, 200) for one in ids)} for good"
+    shown = " and ".join(quoted(one, 200) for one in ids[:5])
+    more = f" and {len(ids) - 5} more" if len(ids) > 5 else ""
+    return f"merge the ids {shown}{more} for good"
 
 
-def _profiles(request: Request, payload: Payload) -> Judgement:
+def _profiles(path: str, request: Request, payload: Payload) -> Judgement:
     records = payload.records
+    profile_id = _group_id if path == "/groups" else _distinct_id
     verbs = {verb for record in records for verb in _verbs(record)}
     known = _REPEATABLE_VERBS | _COUNTING_VERBS
     if not payload.understood or not records or not verbs <= known or not all(map(_verbs, records)):
-        return _unknown(request, payload)
+        return _unknown(path, request, payload)
     repeat = Repeat.UNSAFE if verbs & _COUNTING_VERBS else Repeat.SAFE
-    deleted = [_profile_id(record) for record in records if "$delete" in record]
+    deleted = [profile_id(record) for record in records if "$delete" in record]
     if deleted:
         others = len(records) - len(deleted)
         rest = f" and change {others} more" if others else ""
@@ -227,7 +278,7 @@ def _profiles(request: Request, payload: Payload) -> Judgement:
             f"({listed(deleted)}){rest}. Deleted profiles cannot be restored",
             len(records),
         )
-    ids = [_profile_id(record) for record in records]
+    ids = [profile_id(record) for record in records]
     return Judgement(
         Effect.OVERWRITES,
         repeat,
@@ -243,14 +294,16 @@ def _verbs(record: object) -> set[str]:
     return {str(key) for key in record} - _CONTROLS
 
 
-def _profile_id(record: Mapping[str, Any]) -> str:
-    if "$group_id" in record:
-        return f"{record.get('$group_key')}={record['$group_id']}"
+def _distinct_id(record: Mapping[str, Any]) -> str:
     return str(record.get("$distinct_id", ""))
 
 
-def _pipeline_create(request: Request, payload: Payload) -> Judgement:
-    del request
+def _group_id(record: Mapping[str, Any]) -> str:
+    return f"{record.get('$group_key')}={record.get('$group_id')}"
+
+
+def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement:
+    del path, request
     summary, destination, untold = describe_create(_pipeline_fields(payload))
     return Judgement(
         Effect.IRREVERSIBLE,
@@ -261,13 +314,13 @@ def _pipeline_create(request: Request, payload: Payload) -> Judgement:
     )
 
 
-def _pipeline_edit(request: Request, payload: Payload) -> Judgement:
-    del request
+def _pipeline_edit(path: str, request: Request, payload: Payload) -> Judgement:
+    del path, request
     return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_edit(_pipeline_fields(payload)))
 
 
-def _pipeline_cancel(request: Request, payload: Payload) -> Judgement:
-    del request
+def _pipeline_cancel(path: str, request: Request, payload: Payload) -> Judgement:
+    del path, request
     return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_cancel(_pipeline_fields(payload)))
 
 
@@ -276,28 +329,35 @@ def _pipeline_fields(payload: Payload) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {}
     in_json = [item for document in objects_in(payload.records) for item in document.items()]
     for name, value in (*payload.fields, *in_json):
-        fields.setdefault(name, []).append(str(value))
+        # `S3_bucket` or `events[]` may be read as the field it looks like.
+        fields.setdefault(name.lower().removesuffix("[]"), []).append(str(value))
     return fields
 
 
-def _unknown(request: Request, payload: Payload) -> Judgement:
-    carried = cut(clean(request.body[:2000].decode(errors="replace")), 300)
-    said = f" Its body: {quoted(carried, 400)}" if carried else ""
+def _unknown(path: str, request: Request, payload: Payload) -> Judgement:
+    said = ""
+    if payload.files:
+        said = f" Its files: {listed(list(payload.files))}."
+    elif request.body:
+        said = f" Its body: {quoted(request.body[:2000].decode(errors='replace'), 300)}."
     return Judgement(
         Effect.IRREVERSIBLE,
         Repeat.UNSAFE,
         f"send {request.method} {quoted(request.path, 200)}, an effect this server cannot tell and "
         f"so treats as irreversible.{said}",
         max(1, len(payload.records)),
+        untold="the request is none of those this server knows" if _PIPELINES.match(path) else None,
     )
 
 
 def _tokens(payload: Payload) -> frozenset[str]:
-    """Every project token the request names, where Mixpanel would look for one."""
+    """Every project token the request names, at any depth but inside an event's own values."""
     found = [value for name, value in payload.fields if name.lower() in _TOKEN_NAMES]
     for record in objects_in(payload.records):
         properties = record.get("properties")
-        for holder in (record, properties if is_object(properties) else {}):
+        plain = _is_event(record) or "$distinct_id" in record or "$group_id" in record
+        holders = (record, properties if is_object(properties) else {}) if plain else _all(record)
+        for holder in holders:
             found += [
                 str(value)
                 for name, value in holder.items()
@@ -306,12 +366,23 @@ def _tokens(payload: Payload) -> frozenset[str]:
     return frozenset(found)
 
 
+def _all(value: object) -> Iterator[dict[str, Any]]:
+    """Every object in a value, itself included."""
+    if is_object(value):
+        yield value
+        for item in value.values():
+            yield from _all(item)
+    elif is_list(value):
+        for item in value:
+            yield from _all(item)
+
+
 def _secrets(payload: Payload) -> frozenset[str]:
     """Credentials of a destination: they travel in a pipeline's form and must not come back."""
-    in_json = [item for record in objects_in(payload.records) for item in record.items()]
+    nested = [item for record in payload.records for one in _all(record) for item in one.items()]
     return frozenset(
         value
-        for name, value in (*payload.fields, *in_json)
+        for name, value in (*payload.fields, *nested)
         if isinstance(value, str)
         and any(part in name.lower() for part in ("secret", "password", "credential"))
     )
@@ -319,14 +390,14 @@ def _secrets(payload: Payload) -> frozenset[str]:
 
 def _projects(path: str, payload: Payload) -> frozenset[str]:
     found = {value for name, value in payload.fields if name == "project_id" and value}
-    found |= set(re.findall(r"/projects/([^/]+)", path))
+    found |= set(re.findall(r"/projects/([^/;?#]+)", path))
     for record in objects_in(payload.records):
         if "project_id" in record and "event" not in record:
             found.add(str(record["project_id"]))
     return frozenset(found)
 
 
-_WRITES: list[tuple[re.Pattern[str], Callable[[Request, Payload], Judgement]]] = [
+_WRITES: list[tuple[re.Pattern[str], Callable[[str, Request, Payload], Judgement]]] = [
     (re.compile(r"/(track|import)"), _events),
     (re.compile(r"/(engage|groups)"), _profiles),
     (re.compile(r"(/api/2\.0)?/nessie/pipeline/create"), _pipeline_create),

@@ -28,42 +28,39 @@ class _UnreadableError(ValueError):
 class Payload:
     """`records` are the objects sent; `fields` the form's and the query's.
 
-    `understood` is false when something was sent that has no reading here.
+    `understood` is false when something was sent that has no reading here. `files` describes the
+    files of a multipart form, whose content is nobody's to read.
     """
 
     records: list[Any] = field(default_factory=list[Any])
     fields: Pairs = ()
     understood: bool = True
-
-    @property
-    def carries_data(self) -> bool:
-        return not self.understood or bool(self.records)
-
-    def field(self, name: str) -> str:
-        """The first value of a field, or an empty text."""
-        return next((value for key, value in self.fields if key == name), "")
+    files: tuple[str, ...] = ()
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.fields if key == name]
 
 
 def read_payload(request: Request) -> Payload:
-    records: list[Any] = []
-    fields: list[tuple[str, str]] = list(request.query)
-    understood = True
-    if request.body:
-        parts = _multipart(request)
-        documents = None if parts else _documents(request.body)
-        form = _form(request)
+    parts = _multipart(request)
+    if parts:
         # No endpoint takes multipart, so what it would do with one is anybody's guess.
-        understood = not parts and (documents is not None or form is not None)
-        records += documents or []
-        fields += (form or []) + parts
-    for text in [value for name, value in fields if name == "data"]:
-        encoded = _encoded_documents(text)
-        understood = understood and encoded is not None
-        records += encoded or []
-    return Payload(records, tuple(fields), understood)
+        fields = [*request.query, *((part.name, part.text) for part in parts)]
+        files = tuple(f"{part.name}: {part.file}, {part.size} bytes" for part in parts if part.file)
+        records, _ = _data_fields(fields)
+        return Payload(records, tuple(fields), understood=False, files=files)
+    documents = _documents(request.body) if request.body else []
+    form = _form(request) if request.body else []
+    fields = [*request.query, *(form or [])]
+    records, decoded = _data_fields(fields)
+    understood = decoded and (documents is not None or form is not None)
+    return Payload([*(documents or []), *records], tuple(fields), understood)
+
+
+def _data_fields(fields: list[tuple[str, str]]) -> tuple[list[Any], bool]:
+    """The records in `data` fields, and whether all of them could be read."""
+    read = [_encoded_documents(value) for name, value in fields if name == "data"]
+    return [record for documents in read for record in documents or []], None not in read
 
 
 def _documents(body: bytes) -> list[Any] | None:
@@ -92,24 +89,31 @@ def _form(request: Request) -> list[tuple[str, str]] | None:
     return fields if says_form or hides_data else None
 
 
-def _multipart(request: Request) -> list[tuple[str, str]]:
-    """The fields of a multipart form, files included."""
-    kind = next((kind for kind in _content_types(request) if kind.startswith("multipart/")), None)
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    file: str
+    text: str
+    size: int
+
+
+def _multipart(request: Request) -> list[_Part]:
+    """The parts of a multipart form."""
+    kinds = [kind.strip() for kind in _content_types(request)]
+    kind = next((kind for kind in kinds if kind.lower().startswith("multipart/")), None)
     if kind is None:
         return []
     head = f"Content-Type: {kind}\r\n\r\n".encode()
     message = BytesParser(policy=HTTP).parsebytes(head + request.body)
-    parts = [part for part in message.walk() if not part.is_multipart()]
-    return [(_part_name(part), _part_text(part)) for part in parts] or [("", "")]
+    parts = [_part(part) for part in message.walk() if not part.is_multipart()]
+    return parts or [_Part("", "", "", len(request.body))]
 
 
-def _part_name(part: Message) -> str:
-    return str(part.get_param("name", "", header="content-disposition"))
-
-
-def _part_text(part: Message) -> str:
+def _part(part: Message) -> _Part:
     content = part.get_payload(decode=True)
-    return content.decode(errors="replace") if isinstance(content, bytes) else ""
+    raw = content if isinstance(content, bytes) else b""
+    name = str(part.get_param("name", "", header="content-disposition"))
+    return _Part(name, part.get_filename("") or "", raw.decode(errors="replace"), len(raw))
 
 
 def _content_types(request: Request) -> Iterable[str]:

@@ -34,14 +34,15 @@ def describe_create(fields: _Fields) -> tuple[str, str | None, str | None]:
         named = [f"{name}={quoted(value, 200)}" for name, value in _address_fields(fields)]
         target = f"a destination this server cannot tell ({', '.join(named) or 'none is named'})"
     kind = quoted(_first(fields, "type") or "?")
-    window = f"from {_first(fields, 'from_date') or 'yesterday'}"
-    window += f" to {_first(fields, 'to_date')}" if _first(fields, "to_date") else " without end"
+    first, last = _first(fields, "from_date"), _first(fields, "to_date")
+    window = f"from {quoted(first, 20) if first else 'yesterday'}"
+    window += f" to {quoted(last, 20)}" if last else " without end"
     trial = ""
     if _first(fields, "trial").lower() in {"true", "1"}:
         trial = ", as the project's only trial, which cannot be deleted"
     return (
         f"create a {kind} pipeline that sends {_selection(fields)} out of Mixpanel to {target}"
-        f"{_details(fields)}, {quoted(window)[1:-1]}{trial}",
+        f"{_details(fields)}, {window}{trial}",
         destination,
         untold,
     )

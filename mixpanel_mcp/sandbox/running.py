@@ -70,32 +70,36 @@ class _ServingThread(threading.Thread):
         self._app: Starlette | None = None
         self._server: Server | None = None
         self._stopping = threading.Event()
+        # Waited for instead of join(): up to CPython 3.12, a join that Ctrl-C interrupts may take
+        # a thread that still runs for an ended one, and then the process aborts at its exit.
+        self._ended = threading.Event()
 
     def open(self) -> None:
         self._create_app().state.project.open()
 
     def run(self) -> None:
-        from mixpanel_mcp.sandbox.server import sandbox_server  # noqa: PLC0415  # heavy
-
         try:
+            from mixpanel_mcp.sandbox.server import sandbox_server  # noqa: PLC0415  # heavy
+
             self._server = sandbox_server(self._app or self._create_app())
             if not self._stopping.is_set():
                 self._server.run(sockets=[self._listener])
         finally:
             # Whoever waits in the backlog is told that nobody will come.
             self._listener.close()
+            self._ended.set()
 
     def wait(self) -> None:
-        # A join without a limit cannot be interrupted from the keyboard everywhere.
-        while self.is_alive():
-            self.join(0.5)
+        # A wait without a limit cannot be interrupted from the keyboard everywhere.
+        while not self._ended.wait(0.5):
+            pass
 
     def stop(self) -> None:
         self._stopping.set()
         if self._server is not None:
             self._server.should_exit = True
         if self.ident is not None:
-            self.join(_SECONDS_TO_STOP)
+            self._ended.wait(_SECONDS_TO_STOP)
 
     def _create_app(self) -> Starlette:
         from mixpanel_mcp.sandbox.app import create_app  # noqa: PLC0415  # heavy

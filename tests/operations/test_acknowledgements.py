@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Connect, Result
+from harness import Connect, Result
 from upstream import Reply, Upstream
 
 NOON = 1_767_268_800_000  # 2026-01-01T12:00:00Z

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Connect, Waits
+from harness import Connect, Waits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from upstream import Drop, Received, Reply, Upstream

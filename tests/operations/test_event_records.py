@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import Connect
+from harness import Connect
 from upstream import Received, Reply, Upstream
 
 from mixpanel_mcp.operations.arguments import BANNED_IDS

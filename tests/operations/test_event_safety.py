@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 import pytest
-from conftest import CANARY_TOKEN, Connect, Era, Person
+from harness import CANARY_TOKEN, Connect, Era, Person
 from pydantic import SecretStr
 from upstream import Reply, Upstream
 

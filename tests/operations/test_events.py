@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era
+from harness import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era
 from upstream import Reply, Upstream
 
 from mixpanel_mcp.analytics.events import count_events

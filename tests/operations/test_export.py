@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import Connect, Era
+from harness import Connect, Era
 from upstream import Received, Reply, Upstream
 
 PATH = "/api/2.0/export"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, Connect, Era
+from harness import CANARY_PASSWORD, Connect, Era
 from upstream import Drop, Hang, Reply, Upstream
 
 PATH = "/api/2.0/export"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Connect, Era
+from harness import Connect, Era
 from upstream import Reply, Upstream
 
 DAYS: dict[str, Any] = {"from_date": "2026-01-01", "to_date": "2026-01-02"}

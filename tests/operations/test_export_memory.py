@@ -15,7 +15,7 @@ from typing import Any
 
 import mcp.types as t
 import pytest
-from conftest import CANARY_PASSWORD
+from harness import CANARY_PASSWORD
 from mcp import Client, StdioServerParameters
 from upstream import Reply, Upstream
 

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import unquote_plus, urlencode
 
 import pytest
-from conftest import Connect, Era, Person
+from harness import Connect, Era, Person
 from upstream import Drop, Reply, Upstream
 
 ROOM = "/api/2.0/nessie/pipeline"

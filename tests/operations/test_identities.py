@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CANARY_TOKEN, Connect, Era, Person, Waits
+from harness import CANARY_TOKEN, Connect, Era, Person, Waits
 from pydantic import SecretStr
 from upstream import Drop, Reply, Upstream
 

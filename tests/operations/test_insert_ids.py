@@ -5,7 +5,7 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-from conftest import Connect
+from harness import Connect
 from hypothesis import given
 from hypothesis import strategies as st
 from upstream import Received, Reply, Upstream

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Connect, Era
+from harness import Connect, Era
 from upstream import Drop, Reply, Upstream
 
 PATH = "/api/query/jql"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import CANARY_TOKEN, Connect, Era, Person
+from harness import CANARY_TOKEN, Connect, Era, Person
 from upstream import Drop, Reply, Upstream
 
 EDIT, CANCEL = "/api/2.0/nessie/pipeline/edit", "/api/2.0/nessie/pipeline/cancel"

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import Connect, Era, Person
+from harness import Connect, Era, Person
 from upstream import Drop, Hang, Reply, Upstream
 
 from mixpanel_mcp.operations.pipeline_creation import months_before
@@ -55,7 +55,7 @@ async def test_a_pipeline_is_created_by_a_form(
         ]
     )
     assert (answer.status, answer.data) == ("ok", {"pipeline_names": ["events-daily-gcs-raw"]})
-    assert answer.text.startswith('Created "events-daily-gcs-raw", which sends to "gs://our-data".')
+    assert answer.text.startswith('Created a pipeline that sends to "gs://our-data".')
     assert "export-upload@mixpanel-prod-1.iam.gserviceaccount.com" in answer.notes
 
 

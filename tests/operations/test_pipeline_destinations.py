@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import Connect, Era, Person
+from harness import Connect, Era, Person
 from upstream import Reply, Upstream
 
 from mixpanel_mcp.settings import Policy

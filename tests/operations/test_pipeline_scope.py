@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import Connect
+from harness import Connect
 from upstream import Reply, Upstream
 
 TODAY = str(datetime.now(UTC).date())

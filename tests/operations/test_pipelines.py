@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Connect, Era
+from harness import Connect, Era
 from upstream import Reply, Upstream
 
 ROOM = "/api/2.0/nessie/pipeline"

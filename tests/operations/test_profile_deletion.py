@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import CANARY_TOKEN, Connect, Era, Person
+from harness import CANARY_TOKEN, Connect, Era, Person
 from upstream import Drop, Reply, Upstream
 
 TAKEN = Reply(json={"status": 1, "error": None})

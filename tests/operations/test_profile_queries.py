@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, Connect, Era
+from harness import CANARY_PASSWORD, Connect, Era
 from upstream import Reply, Upstream
 
 ENGAGE = "/api/query/engage"

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Connect, Waits
+from harness import Connect, Waits
 from upstream import Drop, Hang, Reply, Upstream
 
 TAKEN = Reply(json={"status": 1, "error": None})

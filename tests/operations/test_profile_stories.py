@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from conftest import Connect, Person, Tools
+from harness import Connect, Person, Tools
 
 from mixpanel_mcp.sandbox import running_sandbox
 

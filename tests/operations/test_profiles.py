@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CANARY_TOKEN, Connect, Era, Person
+from harness import CANARY_TOKEN, Connect, Era, Person
 from upstream import Reply, Upstream
 
 FOREIGN_TOKEN = "feedfacefeedfacefeedfacefeedface"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Connect, Era
+from harness import Connect, Era
 from upstream import Received, Upstream
 
 # A path whose effect nobody knows, so that any body may go there once it is confirmed.

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, Connect
+from harness import CANARY_PASSWORD, Connect
 from upstream import Upstream
 
 READ: dict[str, Any] = {"url": "/api/query/cohorts/list", "method": "GET"}

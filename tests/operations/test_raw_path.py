@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Connect
+from harness import Connect
 from upstream import Upstream, running_upstream
 
 from mixpanel_mcp.api.errors import InvalidArgumentsError

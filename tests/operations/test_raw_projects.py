@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CANARY_TOKEN, Connect
+from harness import CANARY_TOKEN, Connect
 from upstream import Reply, Upstream
 
 COHORTS = "/api/query/cohorts/list"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era
+from harness import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era
 from upstream import Reply, Upstream
 
 READ: dict[str, Any] = {"url": "/api/query/cohorts/list", "method": "GET"}

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, Connect, Era, Person
+from harness import CANARY_PASSWORD, Connect, Era, Person
 from upstream import Reply, Upstream
 
 COHORTS = "/api/query/cohorts/list"

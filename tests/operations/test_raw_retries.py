@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Connect, Waits
+from harness import Connect, Waits
 from upstream import Drop, Hang, Reply, Upstream
 
 READ: dict[str, Any] = {"url": "/api/query/cohorts/list", "method": "GET"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import CANARY_PASSWORD, Connect
+from harness import CANARY_PASSWORD, Connect
 from upstream import Drop, Hang, Reply, Upstream
 
 READS: list[tuple[str, str, dict[str, Any]]] = [

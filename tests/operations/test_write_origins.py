@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import Connect
+from harness import Connect
 from upstream import Reply, Upstream
 
 IMPORTED = {"event": "Played", "properties": {"distinct_id": "ada", "time": 1_767_268_800}}
