@@ -8,7 +8,7 @@ demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
 
 test: .venv/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 # What the tools send, against Mixpanel's own specifications where their folder is at hand.
 contract: .venv/installed

@@ -195,13 +195,15 @@ async def _pipelines(call: Call) -> list[dict[str, Any]]:
     """All pipelines: an opaque number maps to a list of them, or in older replies to one."""
     request = _read(call, "/jobs", {"project_id": call.project()})
     document = await json_object(call, request)
-    groups = [value for name, value in document.items() if name not in {"status", "error"}]
+    groups = [value for name, value in document.items() if name != "status"]
     pipelines = [
         pipeline
         for group in groups
         for pipeline in objects_in(group if is_list(group) else [group])
     ]
-    if any(groups) and not pipelines:
+    if not pipelines and any(
+        isinstance(group, str) or is_list(group) and group for group in groups
+    ):
         raise lacking("a list of pipelines")
     return pipelines
 
