@@ -201,9 +201,7 @@ async def _pipelines(call: Call) -> list[dict[str, Any]]:
         for group in groups
         for pipeline in objects_in(group if is_list(group) else [group])
     ]
-    if not pipelines and any(
-        isinstance(group, str) or is_list(group) and group for group in groups
-    ):
+    if not pipelines and any(group for group in groups if isinstance(group, str) or is_list(group)):
         raise lacking("a list of pipelines")
     return pipelines
 

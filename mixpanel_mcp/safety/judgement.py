@@ -8,12 +8,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
 
-from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.json_values import is_list, is_object, objects_in
 from mixpanel_mcp.operation import Effect
+from mixpanel_mcp.safety.paths import INGESTION, PIPELINES, WRITING, is_known_read, readings
 from mixpanel_mcp.safety.payloads import Payload, read_payload
 from mixpanel_mcp.safety.pipelines import describe_cancel, describe_create, describe_edit
 from mixpanel_mcp.sanitize import clean, counted, listed, quoted
@@ -33,44 +32,8 @@ _CONTROLS = {
     "$ignore_alias",
 }
 
-_QUERY_READS = {
-    "cohorts/list",
-    "engage",
-    "engage/properties",
-    "engage/stats",
-    "events",
-    "events/names",
-    "events/properties",
-    "events/properties/top",
-    "events/properties/values",
-    "events/top",
-    "funnels",
-    "funnels/list",
-    "insights",
-    "jql",
-    "retention",
-    "retention/addiction",
-    "segmentation",
-    "segmentation/average",
-    "segmentation/numeric",
-    "segmentation/sum",
-    "stream/query",
-}
-_QUERY_POSTS = {"cohorts/list", "engage", "engage/stats", "jql"}
-_DATA_READS = {
-    "export",
-    "nessie/pipeline/jobs",
-    "nessie/pipeline/status",
-    "nessie/pipeline/timeline",
-}
-# An earlier page documented it as a POST, and its sample still posts.
-_DATA_POSTS = {"nessie/pipeline/status"}
-
 # Names by which some servers let a request say that it is of another method.
 _METHOD_NAMES = {"_method", "_httpmethod", "x-http-method", "x-http-method-override"}
-_INGESTION = re.compile(r"/(track|import|engage|groups)(/|$)")
-_WRITING = re.compile(r"/(track|import|engage|groups|lookup-tables)(/|$)|(/api/2\.0)?/nessie(/|$)")
-_PIPELINES = re.compile(r"(/api/2\.0)?/nessie(/|$)")
 # A token's name, an escape in which one can hide, or something long enough to be encoded data.
 _COULD_HIDE = re.compile(r"token|api_key|\\u|[A-Za-z0-9+/_=%-]{24,}", re.IGNORECASE)
 _TOKEN_NAMES = {"token", "$token", "api_key", "project_token"}
@@ -101,7 +64,7 @@ class Judgement:
 def judge(request: Request) -> Judgement:
     """Classify a request by method, path and what it carries; of several readings, the worst."""
     payload = read_payload(request)
-    paths = _readings(request.path)
+    paths = readings(request.path)
     judged = [_judge(path, request, payload) for path in paths]
     worst = max(judged, key=lambda each: (each.effect, bool(each.destinations or each.untold)))
     return replace(
@@ -123,22 +86,6 @@ def _judge(path: str, request: Request, payload: Payload) -> Judgement:
     )
 
 
-def plain_path(path: str) -> str:
-    """The path a lenient server could see: decoded to the end, lower case, no doubled slashes."""
-    for _ in range(4):
-        path = unquote(path)
-    path = path.replace("\\", "/").lower()
-    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
-
-
-def _readings(path: str) -> list[str]:
-    """What servers make of a path: as it is, without parameters, or cut at what ends it."""
-    plain = plain_path(path)
-    without_parameters = plain_path("/".join(part.split(";")[0] for part in plain.split("/")))
-    ended = [plain_path(re.split(r"[?#]", each)[0]) for each in (plain, without_parameters)]
-    return list(dict.fromkeys([plain, without_parameters, *ended]))
-
-
 def _asks_for_another_method(payload: Payload) -> bool:
     names = {name.lower() for name, _ in payload.fields}
     names |= {name.lower() for record in objects_in(payload.records) for name in record}
@@ -147,7 +94,7 @@ def _asks_for_another_method(payload: Payload) -> bool:
 
 def _is_unreadable(path: str, request: Request, payload: Payload) -> bool:
     """Whether data for ingestion could carry a token that nobody can see."""
-    if not _INGESTION.match(path) or (payload.understood and all(map(_is_plain, payload.records))):
+    if not INGESTION.match(path) or (payload.understood and all(map(_is_plain, payload.records))):
         return False
     try:
         text = request.body.decode() + str(request.query)
@@ -163,7 +110,7 @@ def _is_plain(record: object) -> bool:
 def _known_write(path: str, request: Request, payload: Payload) -> Judgement | None:
     """Judge the endpoints that write; a GET on them writes too."""
     if request.method not in {"GET", "HEAD", "POST"}:
-        return _unknown(path, request, payload) if _WRITING.match(path) else None
+        return _unknown(path, request, payload) if WRITING.match(path) else None
     for pattern, judge_write in _WRITES:
         if pattern.fullmatch(path):
             return judge_write(path, request, payload)
@@ -173,25 +120,10 @@ def _known_write(path: str, request: Request, payload: Payload) -> Judgement | N
 def _known_read(path: str, request: Request, payload: Payload) -> Judgement | None:
     if payload.all("data") or any(map(_has_verbs, payload.records)):
         return None
-    gets, posts = _reads_of(request.family)
-    inner = re.sub(r"^/api/(query|2\.0)/", "", path)
-    known = inner != path and (
-        (request.method in {"GET", "HEAD"} and inner in gets)
-        or (request.method == "POST" and inner in posts)
-    )
+    known = is_known_read(request.family, request.method, path)
     if (known and payload.understood) or (request.method == "GET" and not request.body):
         return Judgement(Effect.READS, Repeat.READ, f"read {quoted(request.path)}")
     return None
-
-
-def _reads_of(family: Family) -> tuple[set[str], set[str]]:
-    match family:
-        case Family.QUERY:
-            return _QUERY_READS, _QUERY_POSTS
-        case Family.DATA:
-            return _DATA_READS, _DATA_POSTS
-        case _:
-            return set(), set()
 
 
 def _has_verbs(value: object) -> bool:
@@ -346,7 +278,7 @@ def _unknown(path: str, request: Request, payload: Payload) -> Judgement:
         f"send {request.method} {quoted(request.path, 200)}, an effect this server cannot tell and "
         f"so treats as irreversible.{said}",
         max(1, len(payload.records)),
-        untold="the request is none of those this server knows" if _PIPELINES.match(path) else None,
+        untold="the request is none of those this server knows" if PIPELINES.match(path) else None,
     )
 
 
