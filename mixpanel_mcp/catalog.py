@@ -72,6 +72,8 @@ def write_readme(path: Path, rows: Sequence[Operation]) -> None:
 
 def _between(readme: str, name: str, table: str) -> str:
     begin, end = f"<!-- {name}: {_WRITTEN_BY} -->", f"<!-- /{name} -->"
+    if begin not in readme or end not in readme:
+        raise ValueError(f"it has no {begin} ... {end}")
     before, _, rest = readme.partition(begin)
     _, _, after = rest.partition(end)
     return f"{before}{begin}\n{table}\n{end}{after}"

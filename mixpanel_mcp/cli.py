@@ -140,8 +140,7 @@ def _unknown_argument(argument: str, shown: str, command: str) -> str:
 
 
 def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
-    from mixpanel_mcp.operation import OPERATIONS  # noqa: PLC0415
-    from mixpanel_mcp.operations import TOOLSETS  # noqa: PLC0415 - demo and sandbox need none
+    from mixpanel_mcp.operations import OPERATIONS, TOOLSETS
 
     names = {"toolsets": TOOLSETS, "tools": OPERATIONS, "exclude_tools": OPERATIONS}
     flags = {name: getattr(options, name) for name in POLICY_NAMES}
@@ -166,16 +165,16 @@ def _log_to_stderr() -> None:
 def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     settings = _settings(options, faults)
     _log_to_stderr()
-    from mixpanel_mcp.server import create_server, offered  # noqa: PLC0415 - mcp is half a second
-    from mixpanel_mcp.transports import serve_stdio  # noqa: PLC0415
+    from mixpanel_mcp.server import create_server, offered
+    from mixpanel_mcp.transports import serve_stdio
 
     if not offered(settings.policy):
         _stop(["the settings leave no tool: look at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"])
     with ExitStack() as running:
         if options.sandbox:
-            connection = _sandbox_connection(_start_sandbox(running))
-            settings = settings.with_connection(connection)
-            for line in _variables(settings.connection):
+            started = _start_sandbox(running)
+            settings = settings.with_connection(_sandbox_connection(started))
+            for line in _variables(started):
                 print(line, file=sys.stderr)
         try:
             server = create_server(settings)
@@ -193,7 +192,7 @@ def _as_given(options: argparse.Namespace, name: str) -> str:
 
 
 def _sandbox_connection(started: "RunningSandbox") -> Connection:
-    from mixpanel_mcp import sandbox  # noqa: PLC0415
+    from mixpanel_mcp import sandbox
 
     return Connection(
         name="sandbox",
@@ -207,7 +206,7 @@ def _sandbox_connection(started: "RunningSandbox") -> Connection:
 
 
 def _start_sandbox(running: ExitStack, **options: Any) -> "RunningSandbox":
-    from mixpanel_mcp import sandbox  # noqa: PLC0415
+    from mixpanel_mcp import sandbox
 
     try:
         return running.enter_context(sandbox.running_sandbox(**options))
@@ -215,14 +214,16 @@ def _start_sandbox(running: ExitStack, **options: Any) -> "RunningSandbox":
         _stop([str(error)])
 
 
-def _variables(connection: Connection) -> list[str]:
+def _variables(started: "RunningSandbox") -> list[str]:
     """The sandbox's settings, ready for a shell. Its secrets are printed on purpose."""
+    from mixpanel_mcp import sandbox
+
     values = {
-        "USERNAME": connection.username,
-        "PASSWORD": connection.password.get_secret_value() if connection.password else "",
-        "PROJECT_TOKEN": connection.secrets[-1],
-        "PROJECT_ID": connection.project_id,
-        "BASE_URL": connection.base_url,
+        "USERNAME": sandbox.USERNAME,
+        "PASSWORD": sandbox.PASSWORD,
+        "PROJECT_TOKEN": sandbox.TOKEN,
+        "PROJECT_ID": sandbox.PROJECT_ID,
+        "BASE_URL": started.base_url,
     }
     return [f"export {CONNECTION_PREFIX}{name}={value}" for name, value in values.items()]
 
@@ -235,7 +236,7 @@ def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
         started = _start_sandbox(
             running, port=options.port, demo=not options.empty, data=options.data
         )
-        print(*_variables(_sandbox_connection(started)), sep="\n", flush=True)
+        print(*_variables(started), sep="\n", flush=True)
         print("# The sandbox runs until you press Ctrl-C.", file=sys.stderr)
         started.wait()
 
@@ -243,23 +244,34 @@ def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
 def _demo(faults: Sequence[str]) -> None:
     if faults:
         _stop(faults)
-    from mixpanel_mcp.demo import run_demo  # noqa: PLC0415
+    from mixpanel_mcp.demo import run_demo
 
     raise SystemExit(run_demo())
 
 
 def _tools(options: argparse.Namespace, faults: Sequence[str]) -> None:
     settings = _settings(options, faults)
-    from mixpanel_mcp import catalog  # noqa: PLC0415 - mcp is half a second
-    from mixpanel_mcp.api.regions import origins_in_use  # noqa: PLC0415
-    from mixpanel_mcp.server import offered  # noqa: PLC0415
+    from mixpanel_mcp import catalog
+    from mixpanel_mcp.api.regions import origins_in_use
+    from mixpanel_mcp.server import offered
 
     rows = offered(settings.policy)
     if options.origins:
         print(json.dumps(origins_in_use(settings.connection), indent=2))
     elif options.write_readme:
-        catalog.write_readme(Path("README.md"), rows)
+        _write_readme()
     elif options.json:
         print(catalog.as_json(rows, read_only=settings.policy.read_only))
     else:
         print(catalog.as_text(rows))
+
+
+def _write_readme() -> None:
+    """The README lists everything, whatever the settings of whoever writes it leave."""
+    from mixpanel_mcp import catalog
+    from mixpanel_mcp.operations import OPERATIONS
+
+    try:
+        catalog.write_readme(Path("README.md"), list(OPERATIONS.values()))
+    except (OSError, ValueError) as error:
+        _stop([f"README.md: {error}"])

@@ -31,7 +31,6 @@ from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.api.retry import Deadline
 from mixpanel_mcp.files.root import FilesRoot
-from mixpanel_mcp.json_values import is_list
 from mixpanel_mcp.settings import Connection, Policy, Region, parse_region
 
 
@@ -107,7 +106,8 @@ class Answer:
 
     `headline` is the answer in one sentence of ours (values in it are cut and cleaned when shown),
     `data` the same for programs, `text` data that is no table, `next` the call that goes on from
-    here, `dates` and `timezone` what the data covers. `count` is the number of records written.
+    here, `scope` what the data covers beside project and region (dates, time zone). `is_error`
+    marks writes that were taken only in part.
     """
 
     headline: str
@@ -150,7 +150,6 @@ class Call:
         arguments: Arguments,
         guard: Guard,
         progress: Progress,
-        long: bool,
     ) -> None:
         self.client = client
         self.policy = policy
@@ -163,7 +162,6 @@ class Call:
             getattr(arguments, "workspace_id", None) or self.connection.workspace_id
         )
         self._guard = guard
-        self._long = long
         self._permits: dict[Request, Permit] = {}
         self._deadline: Deadline | None = None
 
@@ -218,7 +216,7 @@ class Call:
     def _limit(self, request: Request, permit: Permit) -> Deadline:
         """One deadline for the whole call; a person's time to decide does not count."""
         if self._deadline is None:
-            if self._long or request.path.endswith("/export"):
+            if request.path.endswith("/export"):
                 seconds = self.policy.export_seconds
             elif permit.effect is Effect.READS:
                 seconds = self.policy.read_seconds
@@ -288,8 +286,3 @@ def operation(
         return function
 
     return enter
-
-
-def as_list(value: object) -> object:
-    """Let one value stand for a list of one."""
-    return value if value is None or is_list(value) else [value]

@@ -33,22 +33,23 @@ def render(
     whole_scope = cast("dict[str, Any]", shown.data({**scope, **answer.scope}))
     following = _following(answer.next, tool_prefix, shown)
     notes = [shown.line(note, _LONGEST_NOTE) for note in answer.notes]
+    data, left_out = _bounded(shown.data(answer.data), DATA_LIMIT)
+    if left_out:
+        notes.insert(0, f"{left_out} items were left out of data: it was too large")
+    complete = answer.complete and not left_out
     before = [shown.line(answer.headline, _LONGEST_SENTENCE)]
     after = [f"Note: {note}" for note in notes[:_MOST_NOTES]]
     if following:
         after.append(cut(f"Next: {_spelled_out(following)}", _LONGEST_LINE))
-    after.append(cut(_scope_line(whole_scope, complete=answer.complete), _LONGEST_LINE))
+    after.append(cut(_scope_line(whole_scope, complete=complete), _LONGEST_LINE))
     room = TEXT_LIMIT - sum(len(line.encode()) + 1 for line in (*before, *after)) - 100
     middle = shown.middle(answer, room)
-    data, left_out = _bounded(shown.data(answer.data), DATA_LIMIT)
-    if left_out:
-        notes.append(f"{left_out} items were left out of data: it was too large")
     structured = {
         "status": answer.status.value,
         "data": data,
         "scope": whole_scope,
         "notes": notes,
-        "complete": answer.complete and not left_out,
+        "complete": complete,
         "next": following,
     }
     return _result([*before, *middle, *after], structured, is_error=answer.is_error)
@@ -66,7 +67,7 @@ def render_error(
         blocks.append("Mixpanel's own words:\n" + _fence(data["mixpanel_says"]))
     asks = isinstance(error, ConfirmationRequiredError)
     structured: dict[str, Any] = {
-        "status": _status_of(error).value,
+        "status": status_of(error).value,
         "data": shown.data(data) or None,
         "scope": shown.data(dict(scope)),
         "notes": [],
@@ -92,7 +93,7 @@ class _Shown:
 
     def value(self, text: str) -> str:
         """A value in a table, or a few words of Mixpanel's."""
-        return cut(self._redact.text(clean(self._redact.text(text))))
+        return self.line(text, 500)
 
     def data(self, value: object) -> object:
         return self._redact.data(clean_data(value))
@@ -137,7 +138,7 @@ class _Shown:
         return self.value(str(value))
 
 
-def _status_of(error: MixpanelError) -> Status:
+def status_of(error: MixpanelError) -> Status:
     match error:
         case ConfirmationRequiredError():
             return Status.CONFIRMATION_REQUIRED

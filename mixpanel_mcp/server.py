@@ -11,29 +11,21 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from pydantic import ConfigDict, ValidationError
 
-from mixpanel_mcp import __version__, operations
+from mixpanel_mcp import __version__
 from mixpanel_mcp.api.client import MixpanelClient
-from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, RefusedError
+from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError
 from mixpanel_mcp.json_values import unsendable
-from mixpanel_mcp.operation import (
-    OPERATIONS,
-    Answer,
-    Arguments,
-    Call,
-    Effect,
-    Operation,
-)
-from mixpanel_mcp.results import render, render_error
+from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
+from mixpanel_mcp.operations import OPERATIONS
+from mixpanel_mcp.results import render, render_error, status_of
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, PendingQuestions
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail, arguments_digest
-from mixpanel_mcp.safety.gate import ConfirmationRequiredError, Gate
+from mixpanel_mcp.safety.gate import Gate
 from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import Redactor
 from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import Policy, Settings
-
-assert operations.__all__  # noqa: S101 - importing the domains is what fills the table
 
 _INSTRUCTIONS = """\
 Work on one Mixpanel project: send and import events, read and write profiles, run saved reports,
@@ -201,7 +193,6 @@ class _ToolCall:
             arguments=arguments,
             guard=gate,
             progress=self._context.report_progress,
-            long=self._row.toolset == "export",
         )
 
     def _scope(self) -> dict[str, Any]:
@@ -234,8 +225,8 @@ def _validated(row: Operation, given: dict[str, Any]) -> Arguments:
     try:
         return row.arguments.model_validate(given)
     except ValidationError as error:
-        faults = [_fault(row, dict(fault)) for fault in error.errors(include_url=False)[:20]]
-        raise InvalidArgumentsError(faults, of=error.error_count()) from None
+        faults = [_fault(row, dict(fault)) for fault in error.errors(include_url=False)]
+        raise InvalidArgumentsError(faults) from None
 
 
 def _fault(row: Operation, fault: Mapping[str, Any]) -> str:
@@ -255,10 +246,6 @@ def _is_branch(part: object) -> bool:
 
 
 def _outcome(error: MixpanelError) -> str:
-    match error:
-        case ConfirmationRequiredError():
-            return "confirmation_required"
-        case RefusedError():
-            return "refused"
-        case _:
-            return f"failed: {type(error).__name__}"
+    """How the audit log tells an error: refusals are alike, failures have a kind."""
+    status = status_of(error)
+    return f"failed: {type(error).__name__}" if status is Status.FAILED else status.value

@@ -182,12 +182,6 @@ class Connection(_Frozen):
     def _origin_only(cls, value: str | None) -> str | None:
         return parse_base_url(value)
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """What must never be shown, logged or echoed."""
-        kept = (self.password, self.project_token)
-        return tuple(secret.get_secret_value() for secret in kept if secret is not None)
-
 
 class Policy(_Frozen):
     """What the operator allows."""
@@ -244,10 +238,6 @@ class Policy(_Frozen):
             parse_destination(entry)
         return value
 
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return tuple(token.get_secret_value() for token in self.allowed_tokens)
-
 
 class Settings:
     """The connection and the policy of one server."""
@@ -255,10 +245,6 @@ class Settings:
     def __init__(self, connection: Connection, policy: Policy) -> None:
         self.connection = connection
         self.policy = policy
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        return (*self.connection.secrets, *self.policy.secrets)
 
     def with_connection(self, connection: Connection) -> Self:
         return type(self)(connection, self.policy)

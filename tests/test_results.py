@@ -182,7 +182,7 @@ def test_a_text_that_is_too_long_is_cut_between_letters_and_counted() -> None:
         Answer(headline="H.", text="t", scope={"computed_at": "c" * 50_000}),
         RefusedError("r" * 100_000),
         FailedError("f", said="s" * 100_000),
-        InvalidArgumentsError(["f" * 10_000] * 50, of=90),
+        InvalidArgumentsError(["f" * 10_000] * 90),
     ],
     ids=["headline", "columns", "notes", "next", "scope", "refusal", "said", "faults"],
 )

@@ -231,7 +231,7 @@ def _gave_up(
     request: Request, repeat: Repeat, failed: AttemptFailedError, pause: float | None
 ) -> errors.MixpanelError:
     """The error of the last attempt; `pause` is what another one would have waited."""
-    waited = f" Wait at least {pause:.0f} s before you try again." if pause is not None else ""
+    waited = f" Try again in {pause:.0f} s at the earliest." if pause is not None else ""
     if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
         return failure(request, failed.reply, waited)
     if failed.outcome is Outcome.NEVER_SENT:

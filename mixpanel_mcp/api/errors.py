@@ -1,20 +1,18 @@
 """What can go wrong, phrased for the model that must choose its next call.
 
 MixpanelError
-├── RefusedError            a rule of ours or an argument: nothing was sent
-│   ├── ConfirmationRequiredError
+├── RefusedError                a rule of ours or an argument: nothing was sent
+│   ├── InvalidArgumentsError
 │   └── NotConfiguredError
-└── FailedError             something was sent, or could not be
-    ├── RejectedError       400 and other 4xx: sending it again changes nothing
-    │   ├── CredentialsError    401
-    │   ├── PlanError           402
-    │   ├── PermissionDeniedError  403
-    │   ├── NotFoundError       404
-    │   └── TooLargeError       413
-    ├── RateLimitedError    429
-    ├── UnavailableError    5xx, dropped and refused connections, time-outs
-    ├── UnreadableReplyError   a reply that is not what the endpoint promises
-    └── OutcomeUnknownError    it may have happened
+├── ConfirmationRequiredError   (safety/gate.py) no failure: somebody has to agree
+└── FailedError                 something was sent, or could not be
+    ├── RejectedError           400 and other 4xx: the same again is refused again
+    │   ├── CredentialsError 401, PlanError 402, PermissionDeniedError 403
+    │   └── NotFoundError 404, TooLargeError 413, RateLimitedError 429
+    ├── UnavailableError        5xx, dropped connections, time-outs
+    │   └── UnreachableError    no connection: nothing was sent
+    ├── UnreadableReplyError    not what the endpoint promises, too large, or cut off
+    └── OutcomeUnknownError     it may have happened
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,12 +38,15 @@ class RefusedError(MixpanelError):
     """Nothing was sent: an argument or a rule forbids it."""
 
 
-class InvalidArgumentsError(RefusedError):
-    """Arguments are wrong; `faults` names each with its place."""
+_MOST_FAULTS = 50
 
-    def __init__(self, faults: Sequence[str], *, of: int | None = None) -> None:
-        self.faults = list(faults)
-        more = (of or len(self.faults)) - len(self.faults)
+
+class InvalidArgumentsError(RefusedError):
+    """Arguments are wrong; `faults` names each with its place, up to fifty of them."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = list(faults)[:_MOST_FAULTS]
+        more = len(faults) - len(self.faults)
         listed = "; ".join(self.faults) + (f"; and {more} more" if more > 0 else "")
         super().__init__(f"Nothing was sent. {listed}.", data={"faults": self.faults})
 

@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from mixpanel_mcp.api import errors
+from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.json_values import is_object
 
@@ -139,7 +140,8 @@ def failure(request: Request, reply: Reply, waited: str = "") -> errors.Mixpanel
         )
     if status >= 500:
         return errors.UnavailableError(
-            f"Mixpanel failed at {request.shown} (HTTP {status}).{waited} Try again in a minute.",
+            f"Mixpanel failed at {request.shown} (HTTP {status})."
+            f"{waited or ' Try again in a minute.'}",
             data={"http_status": status},
             said=said,
         )
@@ -183,9 +185,13 @@ _REJECTIONS: Mapping[int, tuple[type[errors.RejectedError], str]] = {
 
 
 def rate_rule(request: Request) -> str:
-    """Which of Mixpanel's limits a 429 on this path speaks of."""
+    """Which of Mixpanel's limits a 429 speaks of."""
     if request.path.endswith("/export"):
         return "The export API allows 60 calls an hour, 3 a second and 100 at once."
-    if request.path.startswith("/api/"):
-        return "The Query API allows 60 queries an hour and 5 at once for the whole project."
-    return "Ingestion allows 2 GB or about 1.8 million events a minute for the whole project."
+    match request.family:
+        case Family.QUERY:
+            return "The Query API allows 60 queries an hour and 5 at once for the whole project."
+        case Family.INGESTION:
+            return "Ingestion allows 2 GB or about 1.8 million events a minute for the project."
+        case _:
+            return "This API allows only so many calls at a time."

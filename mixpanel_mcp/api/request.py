@@ -44,7 +44,7 @@ class RetryRules:
     `delay_seconds` is the pause between attempts, None the exponential backoff.
     """
 
-    attempts: int
+    retries: int
     delay_seconds: float | None
     on_rate_limit: bool
 

@@ -49,7 +49,7 @@ class Pacing:
 
 @dataclass
 class Deadline:
-    """The end of a whole call, its pauses included; the time of its first request starts it."""
+    """The end of a whole call, its pauses included; its first request starts the clock."""
 
     seconds: float
     pacing: Pacing = field(default_factory=Pacing)
@@ -91,7 +91,7 @@ def wanted(outcome: Outcome, rules: RetryRules | None, *, attempt: int) -> bool:
         return True
     if outcome is Outcome.RATE_LIMITED and not rules.on_rate_limit:
         return False
-    return attempt <= rules.attempts
+    return attempt <= rules.retries
 
 
 def pause_seconds(

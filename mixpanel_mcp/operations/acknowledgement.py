@@ -65,7 +65,7 @@ def _from_document(document: dict[str, Any], http: int, count: int) -> Acknowled
     rejected, misplaced = failed_records(document, count)
     error = str(document.get("error") or "")
     if rejected or misplaced:
-        return Acknowledgement(True, error, rejected, misplaced)  # noqa: FBT003
+        return Acknowledgement(accepted=True, reason=error, rejected=rejected, misplaced=misplaced)
     status = document.get("status")
     if http == 200 and not error and (status in (1, "OK", "ok")):
         return Acknowledgement(accepted=True)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from mixpanel_mcp.api.request import is_number
 from mixpanel_mcp.json_values import is_object, unsendable
+from mixpanel_mcp.operation import Arguments
 
 # Mixpanel refuses these as distinct_id and as $insert_id: they are what broken trackers send.
 BANNED_IDS = frozenset(
@@ -92,6 +93,17 @@ def _identifier(value: str) -> str:
     if fault := require_id(value, "it"):
         raise ValueError(fault)
     return value
+
+
+class IgnoresProjectToken(Arguments):
+    """The connector document's switch, on endpoints where Mixpanel takes no project token."""
+
+    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
+
+    def token_notes(self) -> list[str]:
+        if not self.use_project_token:
+            return []
+        return ["the project token does not authenticate this API, so the service account was used"]
 
 
 Names = Annotated[list[str], BeforeValidator(_one_or_many), AfterValidator(_names)]

@@ -28,7 +28,6 @@ _LONGEST_TEXT = 255
 _INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 _EARLIEST = 31_536_000  # 1971-01-01
 _TRACK_DAYS = 5
-_MOST_FAULTS = 50
 _LEAST_MILLISECONDS = 10**11
 _NOT_CONTENT = {"token", "$insert_id"}
 
@@ -73,7 +72,7 @@ def prepare_events(
             ready.append(completed)
         faults += [f"events[{index}].{fault}" for fault in found]
     if faults:
-        raise InvalidArgumentsError(faults[:_MOST_FAULTS], of=len(faults))
+        raise InvalidArgumentsError(faults)
     return Prepared(ready, _notes(filled))
 
 

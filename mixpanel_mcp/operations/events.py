@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import Field
 
 from mixpanel_mcp.api.client import project_token
 from mixpanel_mcp.api.errors import RefusedError
-from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply, failure
-from mixpanel_mcp.api.request import JSON, Credential, Request, json_body, pairs, switch
+from mixpanel_mcp.api.request import Credential, Request, pairs, switch
 from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Write, operation
 from mixpanel_mcp.operations.acknowledgement import failed_records, require_known_outcome
@@ -20,13 +20,12 @@ from mixpanel_mcp.operations.batches import (
     Tally,
     acknowledged_batch,
     answer_for,
+    ingestion_post,
     send_in_batches,
 )
 from mixpanel_mcp.operations.event_records import prepare_events
 from mixpanel_mcp.sanitize import counted
 
-# The page says 10 MB uncompressed; the specification's example of a 413 says 2 MB. A 413 halves.
-_MOST_BYTES = 9_500_000
 _IN_FLIGHT = 4
 
 
@@ -83,16 +82,7 @@ async def track_events(call: Call, args: TrackEvents) -> Answer:
     )
 
     def build(events: Sequence[Any]) -> Request:
-        return Request(
-            family=Family.INGESTION,
-            region=call.region,
-            method="POST",
-            path="/track",
-            query=query,
-            body=json_body(list(events)),
-            content_type=JSON,
-            credential=Credential.NONE,
-        )
+        return ingestion_post(call, "/track", query, events)
 
     def read(request: Request, reply: Reply, count: int) -> BatchResult:
         result = acknowledged_batch(request, reply, count)
@@ -105,7 +95,6 @@ async def track_events(call: Call, args: TrackEvents) -> Answer:
         prepared.events,
         build=build,
         read=read,
-        most_bytes=_MOST_BYTES,
         in_flight=_IN_FLIGHT,
     )
     notes = list(prepared.notes)
@@ -134,24 +123,14 @@ async def import_events(call: Call, args: ImportEvents) -> Answer:
     query, credential = _import_identity(call, args)
 
     def build(events: Sequence[Any]) -> Request:
-        return Request(
-            family=Family.INGESTION,
-            region=call.region,
-            method="POST",
-            path="/import",
-            query=query,
-            body=json_body(list(events)),
-            content_type=JSON,
-            credential=credential,
-            compress=True,
-        )
+        request = ingestion_post(call, "/import", query, events, credential=credential)
+        return replace(request, compress=True)
 
     tally = await send_in_batches(
         call,
         prepared.events,
         build=build,
         read=_imported,
-        most_bytes=_MOST_BYTES,
         in_flight=_IN_FLIGHT,
     )
     for row in tally.rejected:

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pydantic import Field
 
 from mixpanel_mcp.api.errors import FailedError, InvalidArgumentsError, UnreadableReplyError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import Request, compact_json, pairs
-from mixpanel_mcp.files.root import OutsideError
+from mixpanel_mcp.files.growing import GrowingFile
+from mixpanel_mcp.files.root import FilesRoot, OutsideError
 from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Status, Table, operation
 from mixpanel_mcp.operations.arguments import Day, Names
@@ -79,7 +79,7 @@ async def download_data(call: Call, args: DownloadData) -> Answer:
     except OSError as error:
         full = FailedError(f"The file could not be written to its end: {error.strerror}.")
         raise received.broken_off(full) from error
-    except BaseException:
+    except BaseException:  # cancelled, or a bug of ours: leave no half file behind
         received.discard()
         raise
     return received.answer()
@@ -96,8 +96,8 @@ class _Received:
         self._call = call
         self._args = args
         self._shown: list[bytes] = []
-        self._file: BinaryIO | None = None
-        self._path: Path | None = None
+        self._root = call.files
+        self._file: GrowingFile | None = None
         self._count = 0
         self._bytes = 0
         self._last_time: object = None
@@ -125,53 +125,44 @@ class _Received:
         event = _event(line)
         if self._count < _SHOWN_EVENTS:
             self._shown.append(line)
-        elif self._call.files is not None:
-            self._write(line)
+        elif self._root is not None:
+            self._write(self._root, line)
         self._count += 1
         self._bytes += len(line) + 1
         self._last_time = event["properties"].get("time", self._last_time)
         if self._count % 20_000 == 0:
             await self._call.progress(self._count, None, "events received")
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, root: FilesRoot, line: bytes) -> None:
         if self._file is None:
             stem = f"export-{self._args.from_date}-{self._args.to_date}"
-            if self._call.files is None:
-                raise AssertionError("a file is written only below a files root")
             try:
-                name = self._call.files.fresh_name(stem, "incomplete.ndjson")
-                self._path, self._file = self._call.files.create(name)
+                self._file = GrowingFile(root, stem, "ndjson")
             except OutsideError as error:
                 raise FailedError(f"The export could not be written to a file: {error}.") from error
             self._file.write(b"\n".join(self._shown) + b"\n")
         self._file.write(line + b"\n")
 
     def finish(self) -> None:
-        """Give the file its final name: the stream came to a proved end."""
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            self._path = self._path.rename(
-                self._path.with_name(self._path.name.replace(".incomplete", ""))
-            )
+        """Say that the stream came to a proved end."""
+        if self._file is not None:
+            self._file.finish()
 
     def discard(self) -> None:
-        """Close without a trace."""
-        if self._file is not None and self._path is not None:
-            with suppress(OSError):
-                self._file.close()
-            self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            self._file.discard()
 
     def broken_off(self, error: FailedError) -> FailedError:
         """The error that says what is there and what is missing."""
         if not self._count:
             return error
         there = f"{self._count} whole events are there"
-        data: dict[str, Any] = {**error.data, "events_received": self._count}
-        if self._file is not None and self._path is not None:
-            with suppress(OSError):
-                self._file.close()
-            data["incomplete_file"] = str(self._path)
-            there += f", in {self._path.name}"
+        first = [_event(line) for line in self._shown[:_FIRST_EVENTS]]
+        data: dict[str, Any] = {"events_received": self._count, "first_events": first, **error.data}
+        if self._file is not None:
+            self._file.abandon()
+            data["incomplete_file"] = str(self._file.path)
+            there += f", in {self._file.path.name}"
         return FailedError(
             f"The export is incomplete: {error} {there}, the last one from "
             f"{_moment(self._last_time)}; what should follow is missing. Call again for fewer days "
@@ -186,13 +177,12 @@ class _Received:
             "to_date": self._args.to_date,
             "time_zone": "UTC (projects from before 2023: the project's)",
         }
-        if self._file is not None and self._path is not None:
-            return self._answer_with_file(scope)
+        if self._file is not None:
+            return self._answer_with_file(self._file.path, scope)
         events = [_event(line) for line in self._shown]
         if self._count > _SHOWN_EVENTS:
             return self._answer_without_root(events[:_FIRST_EVENTS], scope)
-        limited = self._count == self._args.limit
-        notes = ["the limit was reached: there may be more events"] if limited else []
+        notes = self._limit_notes()
         if not events:
             notes.append(_nothing_found(self._args))
         return Answer(
@@ -200,24 +190,27 @@ class _Received:
             data={"events": events, "count": self._count, "bytes": self._bytes},
             table=_table(events, self._count),
             notes=notes,
-            complete=not limited,
+            complete=not self._limit_notes(),
             scope=scope,
         )
 
-    def _answer_with_file(self, scope: dict[str, Any]) -> Answer:
-        limited = self._count == self._args.limit
+    def _limit_notes(self) -> list[str]:
+        reached = self._count == self._args.limit
+        return ["the limit was reached: there may be more events"] if reached else []
+
+    def _answer_with_file(self, path: Path, scope: dict[str, Any]) -> Answer:
         events = [_event(line) for line in self._shown[:_FIRST_EVENTS]]
         return Answer(
-            headline=f"{self._count} events are in {self._path} ({self._bytes} bytes).",
+            headline=f"{self._count} events are in {path} ({self._bytes} bytes).",
             data={
-                "path": str(self._path),
+                "path": str(path),
                 "count": self._count,
                 "bytes": self._bytes,
                 "first_events": events,
             },
             table=_table(events, self._count),
-            notes=["the limit was reached: there may be more events"] if limited else [],
-            complete=not limited,
+            notes=self._limit_notes(),
+            complete=not self._limit_notes(),
             scope=scope,
         )
 

@@ -17,8 +17,8 @@ from mixpanel_mcp.operations.arguments import JsonObject, from_json
 
 _LARGEST_FILE = 10 * 1024 * 1024
 
-# Many servers read an underscore in a name as a dash, so both are forbidden.
-# What would change whose request it is, or hide from the safety rules what it says.
+# What would change whose request it is, or hide from the safety rules what it says. Many servers
+# read an underscore in a name as a dash, so both are forbidden.
 _FORBIDDEN_HEADERS = re.compile(
     r"(authorization|cookie2?|set-cookie|host|content-length|content-encoding|transfer-encoding|"
     r"connection|keep-alive|te|trailer|upgrade|expect|via|forwarded|x-forwarded-.*|x-real-ip|"
@@ -62,11 +62,12 @@ class Passthrough(Write, InProject):
     )
     timeout_ms: int | None = Field(default=None, ge=1, description="Limit of one attempt.")
     retry_delay_ms: int = Field(default=0, ge=0, description="Pause between attempts.")
-    retry_on_all_errors: bool = Field(
-        default=False, description="Also retry a 429, where it is safe."
-    )
+    retry_on_all_errors: bool = Field(default=False, description="Also retry a 429.")
     max_retry_count: int = Field(
-        default=0, ge=0, le=10, description="Retries after 5xx and lost links."
+        default=0,
+        ge=0,
+        le=10,
+        description="Retries after 5xx, lost links, time-outs.",
     )
     use_exponential_backoff: bool = Field(
         default=False, description="2 s doubling, not retry_delay_ms."

@@ -15,7 +15,7 @@ from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
 from mixpanel_mcp.json_values import is_list, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
-from mixpanel_mcp.operations.arguments import Names
+from mixpanel_mcp.operations.arguments import IgnoresProjectToken, Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object, lacking
 from mixpanel_mcp.sanitize import counted, listed, quoted
 
@@ -47,11 +47,10 @@ class EditGcsPipeline(Write, InProject):
     where: str | None = Field(default=None, description='New filter: properties["plan"] == "pro".')
 
 
-class DeletePipeline(Write, InProject):
+class DeletePipeline(IgnoresProjectToken, Write, InProject):
     """Arguments of delete_pipeline."""
 
     name: str = Field(min_length=1, description="From list_pipelines.")
-    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
 
 
 @operation(
@@ -157,15 +156,10 @@ async def delete_pipeline(call: Call, args: DeletePipeline) -> Answer:
     form = pairs({"name": args.name, "project_id": call.project()})
     request = pipeline_write(call, "/cancel", form)
     reply = await acknowledged(call, request)
-    notes = (
-        ["the project token does not authenticate this API, so the service account was used"]
-        if args.use_project_token
-        else []
-    )
     return Answer(
         headline=f"Deleted the pipeline {quoted(args.name, 200)}.",
         data=reply,
-        notes=notes,
+        notes=args.token_notes(),
     )
 
 

@@ -1,4 +1,4 @@
-"""User profiles: set, change in batches, delete, and look up."""
+"""User profiles: set, change in batches, delete."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
@@ -7,26 +7,25 @@ from pydantic import BeforeValidator, Field
 
 from mixpanel_mcp.api.client import project_token
 from mixpanel_mcp.api.errors import InvalidArgumentsError
-from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply
-from mixpanel_mcp.api.request import JSON, Credential, Request, is_number, json_body, pairs, switch
+from mixpanel_mcp.api.request import Request, is_number, json_body, pairs, switch
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, Write, operation
 from mixpanel_mcp.operations.acknowledgement import require_known_outcome
 from mixpanel_mcp.operations.arguments import Records, WebAddress, from_json, require_id
 from mixpanel_mcp.operations.batches import (
     BatchResult,
+    Tally,
     acknowledged_batch,
     answer_for,
+    ingestion_post,
     send_in_batches,
 )
 from mixpanel_mcp.operations.event_records import value_faults
 from mixpanel_mcp.sanitize import counted
 
-_MOST_BYTES = 9_500_000
 _LARGEST_UPDATE = 1_000_000
 _LARGEST_VALUE = 256 * 1024
-_MOST_FAULTS = 50
 
 _VERBS = ("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete")
 _CONTROLS = ("$token", "$distinct_id", "$ip", "$time", "$ignore_time", "$ignore_alias")
@@ -122,7 +121,7 @@ async def delete_profile(call: Call, args: DeleteProfile) -> Answer:
         if name not in {"$distinct_id", "$ignore_alias", "$delete", "$token"}
     ]
     if foreign:
-        raise InvalidArgumentsError(foreign[:_MOST_FAULTS], of=len(foreign))
+        raise InvalidArgumentsError(foreign)
     return await _write(call, args, "delete_profiles", updates, "deletion")
 
 
@@ -160,7 +159,7 @@ async def _write(
         for fault in _faults(update)
     ]
     if faults:
-        raise InvalidArgumentsError(faults[:_MOST_FAULTS], of=len(faults))
+        raise InvalidArgumentsError(faults)
     token = project_token(call.connection)
     records = [{**update, "$token": update.get("$token") or token} for update in updates]
     query = pairs(
@@ -174,16 +173,7 @@ async def _write(
     )
 
     def build(part: Sequence[Any]) -> Request:
-        return Request(
-            family=Family.INGESTION,
-            region=call.region,
-            method="POST",
-            path="/engage",
-            query=query,
-            body=json_body(list(part)),
-            content_type=JSON,
-            credential=Credential.NONE,
-        )
+        return ingestion_post(call, "/engage", query, part)
 
     def read(request: Request, reply: Reply, count: int) -> BatchResult:
         result = acknowledged_batch(request, reply, count)
@@ -192,23 +182,25 @@ async def _write(
         return result
 
     # One batch at a time: two updates of one profile must arrive in the caller's order.
-    tally = await send_in_batches(
-        call, records, build=build, read=read, most_bytes=_MOST_BYTES, in_flight=1
-    )
+    tally = await send_in_batches(call, records, build=build, read=read, in_flight=1)
+    headline = f"Mixpanel took {tally.accepted} of {counted(tally.total, what)}."
+    return answer_for(tally, headline, [], records=_report(updates, tally))
+
+
+def _report(updates: Sequence[Mapping[str, Any]], tally: Tally) -> list[dict[str, Any]]:
+    """What became of each record."""
     refused = {row["index"]: row for row in tally.rejected}
-    unclear, unsent = set(tally.unknown), set(tally.not_sent)
-    report = [
+    unclear, untaken = set(tally.unknown), set(tally.not_taken)
+    return [
         {
             "index": index,
             "distinct_id": update["$distinct_id"],
             "verb": _verb(update),
-            "status": _status(index, refused, unclear, unsent),
+            "status": _status(index, refused, unclear, untaken),
             **({"reason": refused[index]["reason"]} if index in refused else {}),
         }
         for index, update in enumerate(updates)
     ]
-    headline = f"Mixpanel took {tally.accepted} of {counted(tally.total, what)}."
-    return answer_for(tally, headline, [], records=report)
 
 
 def _status(index: int, refused: Mapping[int, Any], unclear: set[int], unsent: set[int]) -> str:
@@ -216,7 +208,7 @@ def _status(index: int, refused: Mapping[int, Any], unclear: set[int], unsent: s
         return "rejected"
     if index in unclear:
         return "unknown"
-    return "not sent" if index in unsent else "accepted"
+    return "not taken" if index in unsent else "accepted"
 
 
 def _verb(update: Mapping[str, Any]) -> str:

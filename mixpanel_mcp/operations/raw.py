@@ -149,7 +149,7 @@ async def _pass_through(
         verbatim=True,
         timeout_seconds=args.timeout_ms / 1000 if args.timeout_ms else None,
         retry=RetryRules(
-            attempts=args.max_retry_count,
+            retries=args.max_retry_count,
             delay_seconds=None if args.use_exponential_backoff else args.retry_delay_ms / 1000,
             on_rate_limit=args.retry_on_all_errors,
         ),

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
 
 from mixpanel_mcp.api.errors import InvalidArgumentsError
-from mixpanel_mcp.api.regions import ORIGINS, Family
+from mixpanel_mcp.api.regions import ORIGINS, PREFIXES, Family
 from mixpanel_mcp.api.request import Pairs
 from mixpanel_mcp.settings import Connection, Region
 
-_DATA_PREFIX = "/api/2.0"
 # Three rounds undo any encoding that a server behind another one could undo.
 _ROUNDS = 3
 
@@ -94,7 +93,7 @@ def with_data_prefix(path: str) -> str:
     """Put `/api/2.0` before the paths of the data host that people write without it."""
     plain = unquote(path).lower()
     short = _below(plain, "/export") or _below(plain, "/nessie")
-    return _DATA_PREFIX + path if short else path
+    return PREFIXES[Family.DATA] + path if short else path
 
 
 def _below(path: str, prefix: str) -> bool:
@@ -126,6 +125,4 @@ def target_of(
 
 
 def _is_own(connection: Connection, base_url: str) -> bool:
-    return connection.base_url is not None and (
-        base_url.rstrip("/").lower() == connection.base_url.rstrip("/").lower()
-    )
+    return connection.base_url is not None and (base_url.rstrip("/").lower() == connection.base_url)

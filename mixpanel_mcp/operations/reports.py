@@ -11,7 +11,7 @@ from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
 from mixpanel_mcp.json_values import as_text, is_list, is_object, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
-from mixpanel_mcp.operations.arguments import Day, JsonObject
+from mixpanel_mcp.operations.arguments import Day, IgnoresProjectToken, JsonObject
 from mixpanel_mcp.operations.replies import (
     json_list,
     json_object,
@@ -21,19 +21,14 @@ from mixpanel_mcp.operations.replies import (
 )
 from mixpanel_mcp.sanitize import clean_data, counted
 
-_NO_TOKENS_HERE = (
-    "the project token does not authenticate the Query API, so the service account was used"
-)
 _MAINTENANCE = "Mixpanel keeps this API in maintenance mode and advises Insights reports instead"
 
 
-class ListSavedFunnels(InWorkspace):
+class ListSavedFunnels(IgnoresProjectToken, InWorkspace):
     """Arguments of list_saved_funnels."""
 
-    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
 
-
-class QueryFunnelSavedReports(InWorkspace):
+class QueryFunnelSavedReports(IgnoresProjectToken, InWorkspace):
     """Arguments of query_funnel_saved_reports."""
 
     funnel_id: int = Field(description="From list_saved_funnels.")
@@ -52,7 +47,6 @@ class QueryFunnelSavedReports(InWorkspace):
     on: str | None = Field(default=None, description='Segment by: properties["platform"].')
     where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
     limit: int | None = Field(default=None, ge=1, le=10_000, description="Most segments; with on.")
-    use_project_token: bool = Field(default=False, description="No effect: not accepted here.")
 
 
 class QueryInsightsSavedReports(InWorkspace):
@@ -92,7 +86,7 @@ async def list_saved_funnels(call: Call, args: ListSavedFunnels) -> Answer:
         else "The project has no saved funnels.",
         data=funnels,
         table=Table(columns=["funnel_id", "name"], rows=rows),
-        notes=_notes(use_project_token=args.use_project_token),
+        notes=args.token_notes(),
     )
 
 
@@ -107,7 +101,7 @@ async def query_funnel_saved_reports(call: Call, args: QueryFunnelSavedReports) 
     _check_funnel(args)
     own = args.model_dump(exclude={*InWorkspace.model_fields, "use_project_token"})
     document = await json_object(call, _get(call, "/funnels", own))
-    notes = [*_notes(use_project_token=args.use_project_token), _MAINTENANCE]
+    notes = [*args.token_notes(), _MAINTENANCE]
     data = document.get("data")
     if data is None:
         return without_numbers(f"Funnel {args.funnel_id}", "data", notes)
@@ -178,7 +172,7 @@ async def custom_jql_query(call: Call, args: CustomJqlQuery) -> Answer:
         region=call.region,
         method="POST",
         path=endpoint(Family.QUERY, "/jql"),
-        query=_identity(call),
+        query=_place(call),
         body=form_body(pairs(fields)),
         content_type=FORM,
     )
@@ -202,16 +196,12 @@ def _get(call: Call, path: str, fields: Mapping[str, Any]) -> Request:
         region=call.region,
         method="GET",
         path=endpoint(Family.QUERY, path),
-        query=_identity(call) + pairs(fields),
+        query=_place(call) + pairs(fields),
     )
 
 
-def _identity(call: Call) -> tuple[tuple[str, str], ...]:
+def _place(call: Call) -> tuple[tuple[str, str], ...]:
     return pairs({"project_id": call.project(), "workspace_id": call.workspace_id})
-
-
-def _notes(*, use_project_token: bool) -> list[str]:
-    return [_NO_TOKENS_HERE] if use_project_token else []
 
 
 def _moment(value: object) -> str | None:

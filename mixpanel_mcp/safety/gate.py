@@ -108,19 +108,19 @@ class Gate:
 
     def _check_destinations(self, judgement: Judgement) -> None:
         allowed = self._policy.allowed_destinations
-        if not allowed or not (judgement.destinations or judgement.untold):
+        if not allowed or not (judgement.destination or judgement.untold):
             return
         if judgement.untold:
             raise RefusedError(
                 "Nothing was sent: pipelines may only send data to destinations that the operator "
                 f"listed, and this one cannot be told: {judgement.untold}."
             )
-        for address in judgement.destinations:
-            if not any(is_below(address, entry) for entry in allowed):
-                raise RefusedError(
-                    f"Nothing was sent: {quoted(address, 200)} is not a destination that the "
-                    f"operator listed; these are: {', '.join(allowed)}."
-                )
+        address = judgement.destination
+        if address and not any(is_below(address, entry) for entry in allowed):
+            raise RefusedError(
+                f"Nothing was sent: {quoted(address, 200)} is not a destination that the "
+                f"operator listed; these are: {', '.join(allowed)}."
+            )
 
     async def _agree(self, summary: str, count: int, fingerprint: str) -> None:
         if not self._confirm:

@@ -44,8 +44,8 @@ class Judgement:
     """What a request would do.
 
     `summary` completes "This would ..." and is fit to be shown; `count` is the number of records
-    it touches. `tokens` and `projects` are those it names. `destinations` has the address to which
-    a new pipeline would send data, and `untold` why that address cannot be told. `secrets` are
+    it touches. `tokens` and `projects` are those it names. `destination` is the address to which a
+    new pipeline would send data, and `untold` why that address cannot be told. `secrets` are
     credentials for a destination. `unreadable` says that data for ingestion hides whose it is.
     """
 
@@ -55,7 +55,7 @@ class Judgement:
     count: int = 1
     tokens: frozenset[str] = frozenset()
     projects: frozenset[str] = frozenset()
-    destinations: tuple[str, ...] = ()
+    destination: str | None = None
     untold: str | None = None
     secrets: frozenset[str] = frozenset()
     unreadable: bool = False
@@ -66,7 +66,7 @@ def judge(request: Request) -> Judgement:
     payload = read_payload(request)
     paths = readings(request.path)
     judged = [_judge(path, request, payload) for path in paths]
-    worst = max(judged, key=lambda each: (each.effect, bool(each.destinations or each.untold)))
+    worst = max(judged, key=lambda each: (each.effect, bool(each.destination or each.untold)))
     return replace(
         worst,
         tokens=_tokens(payload),
@@ -241,7 +241,7 @@ def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement
         Effect.IRREVERSIBLE,
         Repeat.UNSAFE,
         summary,
-        destinations=(destination,) if destination else (),
+        destination=destination,
         untold=untold,
     )
 

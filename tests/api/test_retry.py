@@ -121,7 +121,7 @@ async def test_a_busy_mixpanel_is_left_alone_when_the_time_is_up(
     assert len(upstream.to(sent.path)) == len(expected) + 1
     assert (answer.status, answer.is_error) == ("failed", True)
     assert "HTTP 429" in answer.text
-    assert f"Wait at least {17 if sent.row == 'read' else 33} s" in answer.text
+    assert f"Try again in {17 if sent.row == 'read' else 33} s" in answer.text
 
 
 async def test_pauses_double_up_to_a_minute_and_no_further(
@@ -198,7 +198,7 @@ async def test_a_pause_beyond_the_deadline_ends_the_call_at_once(
     assert len(upstream.requests) == 1
     assert (answer.status, answer.is_error) == ("failed", True)
     if len(asked) < 5:
-        assert f"Wait at least {asked} s" in answer.text
+        assert f"Try again in {asked} s" in answer.text
 
 
 @pytest.mark.parametrize("sent", [READS[0], SAFE[0]], ids=["read", "safe"])
@@ -212,5 +212,5 @@ async def test_a_server_that_stays_down_is_reported_with_the_time_to_wait(
 
     assert answer.status == "failed"
     assert "HTTP 503" in answer.text
-    assert "Wait at least" in answer.text
+    assert "Try again in" in answer.text
     assert "maintenance" not in answer.text

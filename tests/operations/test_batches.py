@@ -130,7 +130,7 @@ async def test_what_a_later_failure_leaves_unsent_is_listed(
     assert (answer.status, answer.is_error) == ("partial", True)
     assert answer.structured["complete"] is False
     assert answer.data["accepted"] == 2000
-    assert answer.data["not_sent"] == [[2000, 4499]]
+    assert answer.data["not_taken"] == [[2000, 4499]]
     assert "2000-4499" in answer.notes
     assert len(upstream.requests) == 2
 
@@ -149,7 +149,7 @@ async def test_events_that_a_failure_left_out_are_listed_too(
         answer = await tools.call("import_events", events=[played(n) for n in range(2500)])
 
     assert (answer.status, answer.is_error) == ("partial", True)
-    assert (answer.data["accepted"], answer.data["not_sent"]) == (2000, [[2000, 2499]])
+    assert (answer.data["accepted"], answer.data["not_taken"]) == (2000, [[2000, 2499]])
 
 
 @pytest.mark.parametrize("trouble", [Reply(429), Reply(503, body="<html>"), Drop()])
@@ -221,4 +221,4 @@ async def test_whatever_mixpanel_finds_too_large_or_bad_each_update_is_taken_onc
     assert taken == good
     assert answer.data["accepted"] == len(good)
     assert [row["index"] for row in answer.data["rejected"]] == sorted(bad & set(range(count)))
-    assert json.dumps(answer.data["not_sent"]) == "[]"
+    assert json.dumps(answer.data["not_taken"]) == "[]"

@@ -44,7 +44,7 @@ async def test_what_counts_goes_out_once_and_the_answer_says_it_may_have_happene
     assert waits.pauses == []
 
 
-async def test_what_counts_is_not_sent_again_after_a_time_out(
+async def test_what_counts_is_not_taken_again_after_a_time_out(
     connect: Connect, upstream: Upstream
 ) -> None:
     upstream.on("/engage", Hang(), TAKEN)
@@ -121,9 +121,9 @@ async def test_an_unclear_batch_is_told_apart_from_those_never_sent(
     assert (answer.status, answer.is_error) == ("partial", True)
     assert answer.data["accepted"] == 2000
     assert answer.data["unknown"] == [[2000, 3999]]
-    assert answer.data["not_sent"] == [[4000, 4099]]
+    assert answer.data["not_taken"] == [[4000, 4099]]
     statuses = [answer.data["records"][index]["status"] for index in (0, 2000, 4000)]
-    assert statuses == ["accepted", "unknown", "not sent"]
+    assert statuses == ["accepted", "unknown", "not taken"]
     assert len(upstream.requests) == 2
 
 
@@ -139,7 +139,7 @@ async def test_it_is_told_apart_even_when_the_first_batch_is_the_unclear_one(
     assert (answer.status, answer.is_error) == ("failed", True)
     assert "may have happened" in answer.text
     assert answer.data["unknown"] == [[0, 1999]]
-    assert answer.data["not_sent"] == [[2000, 2099]]
+    assert answer.data["not_taken"] == [[2000, 2099]]
     assert len(upstream.requests) == 1
 
 
@@ -155,5 +155,5 @@ async def test_an_answer_that_cannot_be_read_leaves_its_batch_unclear(
 
     assert (answer.status, answer.is_error) == ("partial", True)
     assert answer.data["unknown"] == [[2000, 2000]]
-    assert answer.data["not_sent"] == []
+    assert answer.data["not_taken"] == []
     assert answer.data["records"][2000]["status"] == "unknown"

@@ -85,7 +85,7 @@ async def test_a_rate_limit_that_lasts_teaches_the_rule(
 
     assert answer.status == "failed"
     assert "60 queries an hour" in answer.text
-    assert "Wait at least" in answer.text
+    assert "Try again in" in answer.text
     assert answer.data["http_status"] == 429
     assert len(upstream.to(path)) > 1
 
