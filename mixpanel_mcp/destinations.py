@@ -37,7 +37,7 @@ def parse_destination(address: str) -> tuple[str, ...]:
         ValueError: it is not one of the five kinds, or has a part that could mislead.
     """
     scheme, separator, rest = address.partition("://")
-    parts = tuple(rest.rstrip("/").split("/"))
+    parts = tuple(rest.removesuffix("/").split("/"))
     if not separator or scheme not in _SCHEMES:
         raise ValueError(
             f"{address!r:.80} is not a destination; write gs://bucket/prefix, s3://bucket/prefix, "
@@ -67,7 +67,7 @@ def destination_of(form: Mapping[str, str]) -> str | None:
         if "/" in form[field]:
             raise ValueError(f"{field} must not contain a slash")
         parts.append(form[field])
-    if optional and (prefix := form.get(optional, "").strip("/")):
+    if optional and (prefix := form.get(optional, "").removesuffix("/")):
         parts.append(prefix)
     address = f"{scheme}://{'/'.join(parts)}"
     parse_destination(address)

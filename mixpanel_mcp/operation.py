@@ -25,8 +25,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from mixpanel_mcp.api.client import MixpanelClient
-from mixpanel_mcp.api.errors import NotConfiguredError
+from mixpanel_mcp.api.client import MixpanelClient, not_configured
 from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.api.retry import Deadline
@@ -180,10 +179,8 @@ class Call:
             NotConfiguredError: neither the call nor the connection names one.
         """
         if self.project_id is None:
-            raise NotConfiguredError(
-                "Nothing was sent: this call needs a project id. Pass project_id, or ask the "
-                "person to set MIXPANEL_PROJECT_ID (Mixpanel: Project Settings)."
-            )
+            # Or the caller passes project_id; the account is what nobody can pass.
+            raise not_configured(self.connection)
         return self.project_id
 
     async def authorize(self, requests: Sequence[Request]) -> None:

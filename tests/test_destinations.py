@@ -11,7 +11,7 @@ FORMS = {
     "gs://bucket/raw/events": {
         "type": "gcs-raw",
         "gcs_bucket": "bucket",
-        "gcs_prefix": "/raw/events/",
+        "gcs_prefix": "raw/events/",
     },
     "gs://bucket/schema": {"type": "gcs-schema", "gcs_bucket": "bucket", "gcs_prefix": "schema"},
     "s3://bucket/x": {"type": "s3-raw", "s3_bucket": "bucket", "s3_prefix": "x"},

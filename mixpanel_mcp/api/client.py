@@ -2,7 +2,7 @@
 
 import base64
 import gzip
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode
@@ -21,9 +21,10 @@ from mixpanel_mcp.api.retry import (
     attempt_seconds,
     may_repeat,
     pause_seconds,
+    pause_that_fits,
     wanted,
 )
-from mixpanel_mcp.settings import Connection
+from mixpanel_mcp.settings import CONNECTION_PREFIX, Connection
 
 if TYPE_CHECKING:
     from mixpanel_mcp.api.transport import Response, Transport
@@ -106,19 +107,19 @@ class MixpanelClient:
         while True:
             made += 1
             try:
-                return await _bounded(attempt, self._seconds(request, repeat, deadline))
+                seconds = attempt_seconds(
+                    deadline, repeat, request.retry, attempt=made, timed_out=timed_out
+                )
+                return await _bounded(attempt, min(seconds, request.timeout_seconds or seconds))
             except AttemptFailedError as failed:
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
                 again = again and wanted(failed.outcome, request.retry, attempt=made)
                 pause = self._pause(request, failed, made)
+                pause = pause_that_fits(pause, failed.outcome, deadline)
                 if not again or pause >= deadline.remaining():
                     raise _gave_up(request, repeat, failed, pause if again else None) from failed
                 timed_out += failed.outcome is Outcome.TIMED_OUT
             await self.pacing.sleep(pause)
-
-    def _seconds(self, request: Request, repeat: Repeat, deadline: Deadline) -> float:
-        seconds = attempt_seconds(deadline, repeat)
-        return min(seconds, request.timeout_seconds) if request.timeout_seconds else seconds
 
     def _pause(self, request: Request, failed: AttemptFailedError, made: int) -> float:
         reply = failed.reply
@@ -157,20 +158,8 @@ def service_account(connection: Connection) -> tuple[str, str]:
     Raises:
         NotConfiguredError: one of them is not set.
     """
-    missing = [
-        variable
-        for variable, value in (
-            ("MIXPANEL_USERNAME", connection.username),
-            ("MIXPANEL_PASSWORD", connection.password),
-        )
-        if not value
-    ]
-    if missing or connection.username is None or connection.password is None:
-        raise errors.NotConfiguredError(
-            f"Nothing was sent: this call needs a service account, and {' and '.join(missing)} "
-            "is not set. Ask the person to set it in this server's configuration (Mixpanel: "
-            "Organization Settings > Service Accounts) and to restart the server."
-        )
+    if not connection.username or connection.password is None:
+        raise not_configured(connection)
     return connection.username, connection.password.get_secret_value()
 
 
@@ -181,12 +170,21 @@ def project_token(connection: Connection) -> str:
         NotConfiguredError: it is not set.
     """
     if connection.project_token is None:
-        raise errors.NotConfiguredError(
-            "Nothing was sent: this call needs the project token, and MIXPANEL_PROJECT_TOKEN is "
-            "not set. Ask the person to set it in this server's configuration (Mixpanel: Project "
-            "Settings > Access Keys) and to restart the server."
-        )
+        raise not_configured(connection, needed=("PROJECT_TOKEN",))
     return connection.project_token.get_secret_value()
+
+
+def not_configured(
+    connection: Connection, needed: Sequence[str] = ("USERNAME", "PASSWORD", "PROJECT_ID")
+) -> errors.NotConfiguredError:
+    """The error that names everything a call needs and the operator has not set, at once."""
+    missing = [CONNECTION_PREFIX + name for name in needed if not getattr(connection, name.lower())]
+    verb = "is" if len(missing) == 1 else "are"
+    return errors.NotConfiguredError(
+        f"Nothing was sent: {' and '.join(missing)} {verb} not set, and this call needs it. Ask "
+        "the person to set it in this server's configuration (Mixpanel: Organization Settings > "
+        "Service Accounts, and Project Settings) and to restart the server."
+    )
 
 
 def _basic(username: str, password: str) -> str:

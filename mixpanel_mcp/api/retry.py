@@ -14,8 +14,10 @@ from mixpanel_mcp.api.request import Repeat, RetryRules
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 60.0
 
-# The share of a call's time that one attempt may take, where a time-out may be followed by another.
-_ATTEMPT_SHARE = 0.4
+# The share of a call's time that one attempt may take where a time-out may be followed by another
+# (a read has two attempts, a write that is safe to repeat more), and what is kept for the next one.
+_ATTEMPT_SHARE = {Repeat.READ: 0.5, Repeat.SAFE: 0.4}
+_NEXT_SHARE = 0.3
 
 
 class Outcome(Enum):
@@ -62,12 +64,15 @@ class Deadline:
         return self._ends - now
 
 
-def attempt_seconds(deadline: Deadline, repeat: Repeat) -> float:
+def attempt_seconds(
+    deadline: Deadline, repeat: Repeat, rules: RetryRules | None, *, attempt: int, timed_out: int
+) -> float:
     """How long one attempt may take: the rest of the call where a time-out ends it anyway."""
     remaining = deadline.remaining()
-    if repeat is Repeat.UNSAFE:
+    again = may_repeat(Outcome.TIMED_OUT, repeat, timed_out_before=timed_out)
+    if not again or not wanted(Outcome.TIMED_OUT, rules, attempt=attempt):
         return remaining
-    return min(remaining, deadline.seconds * _ATTEMPT_SHARE)
+    return min(remaining, deadline.seconds * _ATTEMPT_SHARE[repeat])
 
 
 def may_repeat(outcome: Outcome, repeat: Repeat, *, timed_out_before: int) -> bool:
@@ -103,3 +108,10 @@ def pause_seconds(
     if rules is not None and rules.delay_seconds is not None:
         return rules.delay_seconds
     return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** (attempt - 1)) + pacing.jitter(1, 5)
+
+
+def pause_that_fits(pause: float, outcome: Outcome, deadline: Deadline) -> float:
+    """Shorten the pause after a time-out, where it would leave no time to try again in."""
+    if outcome is not Outcome.TIMED_OUT:
+        return pause
+    return min(pause, max(0.0, deadline.remaining() - deadline.seconds * _NEXT_SHARE))

@@ -57,6 +57,7 @@ def prepare_events(
         InvalidArgumentsError: with every fault's row and field; nothing may be sent then.
     """
     now_ms = int(time.time() * 1000)
+    soon_ms = now_ms + 3_600_000
     faults: list[str] = []
     ready: list[dict[str, Any]] = []
     filled: Counter[str] = Counter()
@@ -69,6 +70,8 @@ def prepare_events(
             if not found:
                 _identify(completed, filled, seen, dated="time" in event["properties"])
                 filled["long"] += _long_texts(completed["properties"])
+                filled["ignored"] += bool(completed["properties"].get("$ignore"))
+                filled["future"] += _in_milliseconds(completed["properties"]["time"]) > soon_ms
             ready.append(completed)
         faults += [f"events[{index}].{fault}" for fault in found]
     if faults:
@@ -114,13 +117,11 @@ def _milliseconds(value: object) -> object:
             return value
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
-    return _in_milliseconds(value) if isinstance(value, float) else value
+    return _in_milliseconds(value) if isinstance(value, float) and is_number(value) else value
 
 
-def _in_milliseconds(value: float) -> object:
+def _in_milliseconds(value: float) -> int:
     """A time of more than eleven digits is in milliseconds already."""
-    if not is_number(value):
-        return value
     return round(value * 1000) if abs(value) < _LEAST_MILLISECONDS else round(value)
 
 
@@ -261,6 +262,15 @@ def _notes(filled: Counter[str]) -> list[str]:
             f"{counted(filled['$insert_id'], 'event')} without $insert_id got one derived from "
             "the content: the same event with the same time is counted once, however often it "
             "is sent"
+        )
+    if filled["ignored"]:
+        notes.append(
+            f"{counted(filled['ignored'], 'event')} with a true $ignore: Mixpanel drops it"
+        )
+    if filled["future"]:
+        notes.append(
+            f"{counted(filled['future'], 'event')} more than an hour ahead: Mixpanel refuses it or "
+            "takes the time it arrives"
         )
     if filled["long"]:
         notes.append(

@@ -87,7 +87,8 @@ async def create_gcs_pipeline(call: Call, args: CreateGcsPipeline) -> Answer:
             "data_source": "events",
             "data_format": "json",
             "gcs_bucket": args.gcs_bucket,
-            "gcs_prefix": args.gcs_prefix,
+            # What was checked and is shown: a slash in front would name another folder.
+            "gcs_prefix": (args.gcs_prefix or "").strip("/") or None,
             "gcs_region": args.gcs_region.value,
             "from_date": args.from_date,
             "to_date": args.to_date,
@@ -106,9 +107,11 @@ async def create_gcs_pipeline(call: Call, args: CreateGcsPipeline) -> Answer:
         headline=f"Created a pipeline that sends to {quoted(target, 1_200)}.",
         data=document,
         table=Table(columns=["name"], rows=[[name] for name in names]),
+        complete=bool(names),
         notes=[
+            *([] if names else ["Mixpanel named no pipeline: look at list_pipelines"]),
             "the bucket must let export-upload@mixpanel-prod-1.iam.gserviceaccount.com write "
-            "(Storage Object Admin)"
+            "(Storage Object Admin)",
         ],
     )
 
@@ -132,7 +135,7 @@ def _destination_faults(args: CreateGcsPipeline) -> Iterator[str]:
         yield f"gcs_bucket: {error}"
         return
     try:
-        fields = {"gcs_bucket": args.gcs_bucket, "gcs_prefix": args.gcs_prefix or ""}
+        fields = {"gcs_bucket": args.gcs_bucket, "gcs_prefix": (args.gcs_prefix or "").strip("/")}
         destination_of({"type": "gcs-raw", **fields})
     except ValueError as error:
         yield f"gcs_prefix: {error}"

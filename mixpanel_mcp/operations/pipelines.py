@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import Field
 
-from mixpanel_mcp.api.errors import InvalidArgumentsError, NotFoundError
+from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
 from mixpanel_mcp.json_values import is_list, objects_in
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import IgnoresProjectToken, Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object, lacking
-from mixpanel_mcp.sanitize import counted, listed, quoted
+from mixpanel_mcp.sanitize import counted, quoted
 
 # What Mixpanel shows for a time that never was; year 0 breaks most readers of dates.
 _NEVER = re.compile(r"^0{1,4}[01]-")
@@ -229,10 +229,11 @@ async def _no_tasks(call: Call, args: GetPipeline, document: Mapping[str, Any]) 
     """Say whether the pipeline exists: an unknown name may just look empty."""
     names = [str(pipeline.get("name")) for pipeline in await _pipelines(call)]
     if args.name not in names:
-        raise NotFoundError(
-            f"There is no pipeline {quoted(args.name, 200)} among this project's {len(names)}.",
-            status=200,
-            said=listed(names, most=20),
+        return Answer(
+            headline=f"There is no pipeline {quoted(args.name, 200)} among this project's "
+            f"{len(names)}.",
+            data=document,
+            table=Table(columns=["name"], rows=[[name] for name in names]),
         )
     states = f" in the states {', '.join(args.status)}" if args.status else ""
     return Answer(

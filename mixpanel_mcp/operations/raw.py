@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -39,6 +40,7 @@ _ERROR_BODY = 20_000
 
 # These endpoints know the caller by the token in the payload, and ignore a service account.
 _TOKEN_PATHS = re.compile(r"/(track|engage|groups)/?", re.IGNORECASE)
+_MAY_BE_ENCODED = re.compile(r"[A-Za-z0-9+/_=%-]{40,}")
 _INGESTION_PATHS = re.compile(r"/(track|import|engage|groups)/?", re.IGNORECASE)
 
 
@@ -159,7 +161,17 @@ async def _pass_through(
         raise _with_body(failure(request, reply), reply)
     if ingests and _INGESTION_PATHS.fullmatch(unquote(target.path)):
         _check_acknowledgement(request, reply)
-    return _answer(call, args, request, reply)
+    answer = _answer(call, args, request, reply)
+    if by_token and not _names_a_token(request):
+        note = "the data names no project token, and Mixpanel ignores data without one"
+        return replace(answer, notes=[*answer.notes, note])
+    return answer
+
+
+def _names_a_token(request: Request) -> bool:
+    """Whether there is a token, or something that may hold one."""
+    text = request.body.decode(errors="replace") + str(request.query)
+    return "token" in text or bool(_MAY_BE_ENCODED.search(text))
 
 
 def _check_acknowledgement(request: Request, reply: Reply) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mixpanel_mcp.api.errors import RejectedError, UnreadableReplyError
+from mixpanel_mcp.api.errors import OutcomeUnknownError, RejectedError, UnreadableReplyError
 from mixpanel_mcp.api.replies import failure
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.json_values import is_list, is_object
@@ -41,21 +41,30 @@ async def json_list(call: Call, request: Request) -> Sequence[Any]:
 
 
 async def acknowledged(call: Call, request: Request) -> object:
-    """Send a request whose success has no promised body; an error inside a 200 is still one.
+    """Send a request whose success has no promised body; whatever else is said means failure.
 
     Raises:
         MixpanelError: what its status, or an error inside a 200, means.
+        OutcomeUnknownError: a 200 that says something nobody promised.
     """
     reply = await call.send(request)
     if reply.status != 200:
         raise failure(request, reply)
+    text = reply.text.strip()
     try:
-        document: object = json.loads(reply.body)
+        document: object = json.loads(text) if text else None
     except (ValueError, RecursionError):
-        return reply.text.strip()[:500] or None
+        document = text
     if is_object(document):
         raise_error_inside(request, document)
-    return document
+        return document
+    if document is None or document in ([], 1, "OK", "ok"):
+        return document
+    raise OutcomeUnknownError(
+        f"{request.shown} was answered with a 200 that says neither yes nor no. Look at "
+        "list_pipelines before you repeat it.",
+        said=text[:500],
+    )
 
 
 def raise_error_inside(request: Request, document: dict[str, Any]) -> None:

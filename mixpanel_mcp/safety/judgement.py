@@ -248,7 +248,8 @@ def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement
 
 def _pipeline_edit(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_edit(_pipeline_fields(payload)))
+    summary, untold = describe_edit(_pipeline_fields(payload))
+    return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, summary, untold=untold)
 
 
 def _pipeline_cancel(path: str, request: Request, payload: Payload) -> Judgement:
@@ -269,14 +270,14 @@ def _pipeline_fields(payload: Payload) -> dict[str, list[str]]:
 def _unknown(path: str, request: Request, payload: Payload) -> Judgement:
     said = ""
     if payload.files:
-        said = f" Its files: {listed(list(payload.files))}."
+        said = f". Its files: {listed(list(payload.files))}"
     elif request.body:
-        said = f" Its body: {quoted(request.body[:2000].decode(errors='replace'), 300)}."
+        said = f". Its body: {quoted(request.body[:2000].decode(errors='replace'), 300)}"
     return Judgement(
         Effect.IRREVERSIBLE,
         Repeat.UNSAFE,
         f"send {request.method} {quoted(request.path, 200)}, an effect this server cannot tell and "
-        f"so treats as irreversible.{said}",
+        f"so treats as irreversible{said}",
         max(1, len(payload.records)),
         untold="the request is none of those this server knows" if PIPELINES.match(path) else None,
     )

@@ -48,14 +48,25 @@ def describe_create(fields: _Fields) -> tuple[str, str | None, str | None]:
     )
 
 
-def describe_edit(fields: _Fields) -> str:
+def describe_edit(fields: _Fields) -> tuple[str, str | None]:
+    """What would change: a sentence, and why its destination cannot be told if it names one."""
     events = fields.get("events", [])
-    unsaid = "" if events else " The list of events is not sent; whether the old one stays is open."
+    named = [name for name, _ in _address_fields(fields)]
+    named += [name for name in fields if name == "bq_share_with_group"]
+    untold = f"an edit that names {named[0]} may send data elsewhere" if named else None
+    unsaid = "" if events else ". The list of events is not sent; whether the old one stays is open"
     return (
         f"change the pipeline {quoted(_first(fields, 'name'), 200)} so that it sends "
-        f"{_selection(fields)}{_details(fields)}; what it synchronized before is replaced by that "
-        f"selection.{unsaid}"
+        f"{_selection(fields)}{_details(fields)}{_named(fields)}; what it synchronized before is "
+        f"replaced by that selection{unsaid}",
+        untold,
     )
+
+
+def _named(fields: _Fields) -> str:
+    """Parts of an address, where they have no business."""
+    named = [f"{name} {quoted(value, 200)}" for name, value in _address_fields(fields)]
+    return f", with {', '.join(named)}" if named else ""
 
 
 def describe_cancel(fields: _Fields) -> str:

@@ -7,7 +7,8 @@ class SandboxUnavailableError(Exception):
     def __init__(
         self,
         message: str = (
-            "The sandbox needs DuckDB. Install it with: pip install 'mixpanel-mcp[sandbox]'"
+            "The sandbox needs DuckDB. Install it with: pip install 'mixpanel-mcp[sandbox]' "
+            "(from a checkout: pip install '.[sandbox]', or uvx --from '/path/to/it[sandbox]')"
         ),
     ) -> None:
         super().__init__(message)

@@ -256,11 +256,11 @@ async def test_an_export_that_never_answers_ends_at_its_own_deadline(
 ) -> None:
     upstream.default = Hang()
 
-    async with connect(export_seconds=0.2, read_seconds=3600) as tools:
+    async with connect(export_seconds=0.8, read_seconds=3600) as tools:
         answer = await tools.call("download_data", **DAYS)
 
     assert (answer.status, answer.is_error) == ("failed", True)
-    assert len(upstream.requests) == 1
+    assert len(upstream.requests) == 2
 
 
 @pytest.mark.parametrize("missing", ["username", "password", "project_id"])

@@ -179,3 +179,17 @@ async def test_read_only_offers_the_reads_alone(connect: Connect) -> None:
         offered = {tool.name for tool in (await tools.client.list_tools()).tools}
 
     assert offered == {"list_pipelines", "get_pipeline"}
+
+
+@pytest.mark.parametrize("body", ["0", "<html>busy</html>", "false", '"no"'])
+async def test_a_200_that_is_no_yes_is_not_taken_for_one(
+    connect: Connect, upstream: Upstream, body: str
+) -> None:
+    """No body is promised for a success; any other message means failure."""
+    upstream.default = Reply(body=body)
+
+    async with connect() as tools:
+        answer = await tools.call("delete_pipeline", name="p", confirm=True)
+
+    assert (answer.status, answer.is_error) == ("failed", True)
+    assert "neither yes nor no" in answer.text

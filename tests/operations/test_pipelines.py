@@ -167,6 +167,6 @@ async def test_an_empty_status_says_whether_the_pipeline_exists(
 
     assert known.status == "ok"
     assert "exists and has no tasks in the states failed" in known.text
-    assert (unknown.status, unknown.is_error) == ("failed", True)
+    assert (unknown.status, unknown.is_error) == ("ok", False)
     assert "There is no pipeline" in unknown.text
     assert "events-daily-gcs-raw" in unknown.text

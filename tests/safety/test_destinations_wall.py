@@ -24,6 +24,8 @@ ELSEWHERE: list[dict[str, Any]] = [
     s3(s3_bucket="lake%2Fraw"),
     s3(s3_bucket="lake/raw/../../evil"),
     s3(s3_bucket=["lake", "evil"]),
+    s3(s3_prefix="/raw"),
+    s3(s3_prefix="//raw"),
     s3(s3_bucket=""),
     s3(s3_prefix=""),
     s3(s3_prefix="raw-not"),
@@ -101,7 +103,7 @@ async def test_the_typed_tool_knows_the_list_too(
     assert upstream.requests == []
 
 
-@pytest.mark.parametrize("prefix", ["raw", "raw/web", "/raw/", "raw/2026/web"])
+@pytest.mark.parametrize("prefix", ["raw", "raw/web", "raw/", "raw/2026/web"])
 async def test_a_listed_place_and_what_lies_below_it_are_open(
     connect: Connect, upstream: Upstream, era: Era, prefix: str
 ) -> None:
@@ -130,4 +132,23 @@ async def test_without_a_list_a_misleading_place_is_still_told_as_it_is(
     assert answer.status == "confirmation_required"
     assert "cannot tell" in answer.text
     assert "a/../b" in answer.text
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "fields", [{"gcs_bucket": "evil"}, {"bq_share_with_group": ["eve@example.com"]}]
+)
+async def test_an_edit_cannot_name_another_place(
+    connect: Connect, upstream: Upstream, fields: dict[str, Any]
+) -> None:
+    """An edit has no destination of its own, so one that names one is not what it seems."""
+    edit = {"name": "p", "form_data": fields, "confirm": True}
+
+    async with connect(allowed_destinations=("s3://lake/raw",)) as tools:
+        answer = await tools.call("edit_generic_pipeline", **edit)
+    async with connect() as tools:
+        shown = await tools.call("edit_generic_pipeline", **(edit | {"confirm": False}))
+
+    assert answer.status == "refused"
+    assert "evil" in shown.text or "eve@example.com" in shown.text
     assert upstream.requests == []
