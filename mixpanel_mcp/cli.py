@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import SecretStr
 
-from mixpanel_mcp import __version__
+from mixpanel_mcp import __version__, doctor
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
     POLICY_NAMES,
@@ -34,11 +34,12 @@ from mixpanel_mcp.settings import (
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox import RunningSandbox
 
-_COMMANDS = ("serve", "demo", "sandbox", "tools")
+_COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools")
 _SWITCHES = {"read_only"}
 _OWN_FLAGS = {
     "serve": ("--sandbox",),
     "sandbox": ("--port", "--empty", "--data"),
+    "doctor": ("--json",),
     "tools": ("--json", "--origins", "--write-readme"),
 }
 _FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _demo(faults)
         case "sandbox":
             _sandbox(options, faults)
+        case "doctor":
+            _doctor(options, faults)
         case _:
             _tools(options, faults)
 
@@ -88,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--port", type=_port, default=0, help="port on loopback (any free one)")
     sandbox.add_argument("--empty", action="store_true", help="without the demo project")
     sandbox.add_argument("--data", type=Path, help="file that keeps the state")
+
+    examination = _command(commands, "doctor", "try each credential and say what is wrong")
+    _add_policy(examination)
+    examination.add_argument("--json", action="store_true", help="the report for programs")
+    # The table of exit codes is for reading as it is written.
+    examination.formatter_class = argparse.RawDescriptionHelpFormatter
+    examination.epilog = doctor.__doc__
 
     tools = _command(commands, "tools", "list the tools that the settings leave")
     _add_policy(tools)
@@ -131,7 +141,7 @@ def _shown(typed: Sequence[str], argument: str) -> str:
 
 def _unknown_argument(argument: str, shown: str, command: str) -> str:
     known = [*_OWN_FLAGS.get(command, ())]
-    if command in {"serve", "tools"}:
+    if command in {"serve", "doctor", "tools"}:
         known += map(flag_of, POLICY_NAMES)
     flag = argument.split("=", maxsplit=1)[0]
     if flag.startswith("-") and (close := difflib.get_close_matches(flag, known, n=1)):
@@ -247,6 +257,20 @@ def _demo(faults: Sequence[str]) -> None:
     from mixpanel_mcp.demo import run_demo
 
     raise SystemExit(run_demo())
+
+
+def _doctor(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    settings = _settings(options, faults)
+    import anyio
+
+    from mixpanel_mcp.doctor.examination import examine
+
+    _log_to_stderr()
+    with suppress(KeyboardInterrupt):
+        report = anyio.run(examine, settings)
+        print(json.dumps(report.as_data(), indent=2) if options.json else report.as_text())
+        raise SystemExit(report.exit_code)
+    raise SystemExit(130)
 
 
 def _tools(options: argparse.Namespace, faults: Sequence[str]) -> None:

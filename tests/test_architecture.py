@@ -15,6 +15,7 @@ FLOORS = [
     "__main__",
     "cli",
     "demo",
+    "doctor",
     "catalog",
     "transports",
     "server",
@@ -148,7 +149,7 @@ def test_analytics_knows_neither_http_nor_mcp() -> None:
     assert libraries.isdisjoint({"httpx", "mcp", "starlette", "uvicorn", "urllib"})
 
 
-@pytest.mark.parametrize("room", ["api", "operations", "safety", "files", "settings"])
+@pytest.mark.parametrize("room", ["api", "doctor", "operations", "safety", "files", "settings"])
 def test_nothing_below_the_command_line_prints(room: str) -> None:
     folder = PACKAGE / room
     for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]:
