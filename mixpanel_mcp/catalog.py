@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mixpanel_mcp.operation import Operation
+from mixpanel_mcp.prompts import PromptFile, offered_prompts
 from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import (
@@ -46,6 +47,16 @@ def as_markdown(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
+def prompts_as_markdown(rows: Sequence[Operation]) -> str:
+    """The prompts that get by with these tools."""
+    lines = ["| prompt | arguments | what it does |", "| --- | --- | --- |"]
+    lines += [
+        f"| `{prompt.name}` | {_arguments(prompt)} | {prompt.description} |"
+        for prompt in offered_prompts({row.name for row in rows})
+    ]
+    return "\n".join(lines)
+
+
 def settings_as_markdown() -> str:
     """Both kinds of setting, with what they mean and what holds without them."""
     lines = ["| setting | meaning | if unset |", "| --- | --- | --- |"]
@@ -63,6 +74,7 @@ def settings_as_markdown() -> str:
 def with_tables(readme: str, rows: Sequence[Operation]) -> str:
     """A README whose parts between marks are what the code says."""
     readme = _between(readme, "tools", as_markdown(rows))
+    readme = _between(readme, "prompts", prompts_as_markdown(rows))
     return _between(readme, "settings", settings_as_markdown())
 
 
@@ -81,6 +93,13 @@ def _between(readme: str, name: str, table: str) -> str:
 
 def _first_line(row: Operation) -> str:
     return " ".join(row.description.split("\n\n")[0].split())
+
+
+def _arguments(prompt: PromptFile) -> str:
+    return ", ".join(
+        f"`{argument.name}`" if argument.required else f"`{argument.name}` (optional)"
+        for argument in prompt.arguments
+    )
 
 
 def _described(row: Operation, *, read_only: bool) -> dict[str, Any]:

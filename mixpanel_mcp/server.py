@@ -17,6 +17,13 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError
 from mixpanel_mcp.json_values import unsendable
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
 from mixpanel_mcp.operations import OPERATIONS
+from mixpanel_mcp.prompts import (
+    Completions,
+    PromptServer,
+    add_prompts,
+    offered_prompts,
+    prompt_sources,
+)
 from mixpanel_mcp.results import render, render_error, status_of
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, PendingQuestions
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail, arguments_digest
@@ -75,15 +82,20 @@ def create_server(
         yield
         await workshop.client.close()
 
-    return MCPServer(
+    rows = offered(settings.policy)
+    server = PromptServer(
         "mixpanel",
         title="Mixpanel",
         version=__version__,
         instructions=_INSTRUCTIONS,
-        tools=[_tool(row, workshop) for row in offered(settings.policy)],
+        tools=[_tool(row, workshop) for row in rows],
         lifespan=lifespan,
         log_level="WARNING",
     )
+    prompts = offered_prompts({row.name for row in rows})
+    add_prompts(server, prompts, tool_prefix=settings.policy.tool_prefix)
+    server.completion()(Completions(prompts, prompt_sources()).complete)
+    return server
 
 
 def offered(policy: Policy) -> list[Operation]:

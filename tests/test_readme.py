@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mixpanel_mcp.catalog import with_tables
 from mixpanel_mcp.operations import OPERATIONS
+from mixpanel_mcp.prompts import read_prompts
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -13,6 +14,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 def test_the_tables_are_those_the_code_writes() -> None:
     written = with_tables(README, list(OPERATIONS.values()))
     assert written == README, "run `mixpanel-mcp tools --write-readme`"
+    assert all(f"| `{prompt.name}` |" in README for prompt in read_prompts())
 
 
 def test_the_configuration_examples_are_json() -> None:
