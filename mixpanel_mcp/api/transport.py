@@ -9,6 +9,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 import httpx
 
 from mixpanel_mcp import __version__
+from mixpanel_mcp.api.errors import NotConfiguredError
 from mixpanel_mcp.api.retry import AttemptFailedError, Outcome
 from mixpanel_mcp.settings import Connection, is_loopback
 
@@ -58,17 +59,30 @@ class Transport:
     """A pool of kept-alive HTTP/1.1 connections; follows no redirect, keeps no cookie."""
 
     def __init__(self, connection: Connection) -> None:
+        """Open the pool; no connection is made yet.
+
+        Raises:
+            NotConfiguredError: a proxy or certificate file named in the environment is unusable.
+        """
         # A proxy from the environment has no business between us and a sandbox on loopback.
         local = connection.base_url is not None and is_loopback(
             httpx.URL(connection.base_url).host.strip("[]")
         )
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=not local,
-            limits=_LIMITS,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            headers={"User-Agent": f"mixpanel-mcp/{__version__}", "Accept": "*/*"},
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                follow_redirects=False,
+                trust_env=not local,
+                limits=_LIMITS,
+                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+                headers={"User-Agent": f"mixpanel-mcp/{__version__}", "Accept": "*/*"},
+            )
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            # The error's own text may quote a proxy's address with its password.
+            raise NotConfiguredError(
+                "Nothing was sent: a proxy (HTTPS_PROXY, ALL_PROXY) or a certificate file "
+                "(SSL_CERT_FILE, SSL_CERT_DIR) in this server's environment cannot be used. Ask "
+                "the person to mend it and to restart the server."
+            ) from error
 
     @asynccontextmanager
     async def exchange(

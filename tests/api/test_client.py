@@ -266,3 +266,24 @@ async def _until(holds: Any, seconds: float = 2) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - the other end of a connection makes it true
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "ftp://user:proxy-secret@127.0.0.1:1"),
+        ("HTTPS_PROXY", "http://127.0.0.1:port"),
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
+    ],
+)
+async def test_an_unusable_environment_is_said_and_not_a_crash(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    async with connect(connection={"base_url": None}) as tools:
+        answer = await tools.call("list_saved_funnels")
+
+    assert (answer.status, answer.is_error) == ("refused", True)
+    assert name in answer.text
+    assert "proxy-secret" not in answer.text
