@@ -218,11 +218,22 @@ class Policy(_Frozen):
         default=(),
         description="Where pipelines may send data; anywhere (once confirmed) without it.",
     )
+    cache_seconds: float = Field(
+        default=0, ge=0, description="How long reads are kept; only 0, as none are kept yet."
+    )
     read_seconds: float = Field(default=30, gt=0, le=3600, description="Deadline of a read.")
     write_seconds: float = Field(default=60, gt=0, le=3600, description="Deadline of a write.")
     export_seconds: float = Field(
         default=1200, gt=0, le=86400, description="Deadline of an export."
     )
+
+    @field_validator("cache_seconds")
+    @classmethod
+    def _no_cache_yet(cls, value: float) -> float:
+        # Accepted and ignored, it would promise something.
+        if value:
+            raise ValueError("reads are not cached in this version, so only 0 is true")
+        return value
 
     @field_validator("files_root")
     @classmethod

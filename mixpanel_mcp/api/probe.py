@@ -93,17 +93,11 @@ async def probe(client: MixpanelClient, request: Request, instruments: Instrumen
         way = f" through the proxy {proxy}" if proxy else ""
         why = f"no answer within {instruments.seconds:g} s{way}"
         return Seen(obstacle=Obstacle.UNREACHABLE, why=why)
+    except errors.NotConfiguredError as error:
+        return _unusable_environment(error)
     except (AttemptFailedError, errors.MixpanelError) as error:
         obstacle, why = _obstacle(error, proxy)
         return Seen(obstacle=obstacle, why=why)
-    except OSError:
-        why = "the file of trusted certificates (SSL_CERT_FILE, SSL_CERT_DIR) cannot be read"
-        return Seen(obstacle=Obstacle.TLS, why=why)
-    except Exception as error:
-        if not _is_about_addresses(error):
-            raise
-        why = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY holds an address that is of no use"
-        return Seen(obstacle=Obstacle.PROXY, why=why)
     return Seen(at=instruments.now(), reply=reply)
 
 
@@ -156,11 +150,13 @@ async def _unknown_name(url: str, instruments: Instruments) -> str:
         return f"the name service did not answer for {host}"
 
 
-def _is_about_addresses(error: Exception) -> bool:
-    """Whether httpx could not make use of the environment's proxies (SOCKS needs a package)."""
-    import httpx  # noqa: PLC0415 - slow to import, and loaded by now
-
-    return isinstance(error, (ImportError, ValueError, httpx.InvalidURL))
+def _unusable_environment(error: errors.NotConfiguredError) -> Seen:
+    """Tell apart the two things in the environment without which no client can be made."""
+    if isinstance(error.__cause__, OSError):
+        why = "the file of trusted certificates (SSL_CERT_FILE, SSL_CERT_DIR) cannot be read"
+        return Seen(obstacle=Obstacle.TLS, why=why)
+    why = "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY or NO_PROXY holds an address that is of no use"
+    return Seen(obstacle=Obstacle.PROXY, why=why)
 
 
 def _obstacle(error: Exception, proxy: str | None) -> tuple[Obstacle, str]:
