@@ -8,7 +8,7 @@ import json
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -70,7 +70,18 @@ async def _session(folder: Path) -> str | None:
 async def _tell(story: "_Story", audit_log: anyio.Path) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     await story.count_tools()
+    await _look_around(story, yesterday)
+    await _import_with_care(story, yesterday)
+    await _delete_with_consent(story)
 
+    story.begin("Whatever wrote, or was stopped from it, is in the audit log.")
+    for line in (await audit_log.read_text()).splitlines()[-_SHOWN_LINES:]:
+        entry = json.loads(line)
+        effect, confirmed = entry["effect"].lower(), entry["confirmed"]
+        _say(f"   {entry['tool']}: {effect}, {confirmed}, {entry['outcome']}")
+
+
+async def _look_around(story: "_Story", yesterday: date) -> None:
     story.begin("The project has saved funnels and pipelines.")
     await story.call("list_saved_funnels", "ok")
     await story.call("list_pipelines", "ok")
@@ -81,6 +92,8 @@ async def _tell(story: "_Story", audit_log: anyio.Path) -> None:
     content = await anyio.Path(export["data"]["path"]).read_bytes()
     _check(content.count(b"\n") == export["data"]["count"])
 
+
+async def _import_with_care(story: "_Story", yesterday: date) -> None:
     story.begin("An import with a mistake in it sends nothing, and says where the mistake is.")
     good = {"distinct_id": "ada", "time": f"{yesterday}T09:30:00", "plan": "pro"}
     bad = {"distinct_id": "ada", "plan": "pro"}
@@ -100,6 +113,8 @@ async def _tell(story: "_Story", audit_log: anyio.Path) -> None:
     ids = {event["properties"]["$insert_id"] for event in found["data"]["events"]}
     _check(len(ids) == 1)
 
+
+async def _delete_with_consent(story: "_Story") -> None:
     story.begin("A profile is set, and read back.")
     profile = {"$distinct_id": "ada", "$name": "Ada", "plan": "pro"}
     await story.call("create_profile", "ok", properties=[profile])
@@ -123,12 +138,6 @@ async def _tell(story: "_Story", audit_log: anyio.Path) -> None:
     await story.call(
         "raw_request", "confirmation_required", url="/engage", method="POST", data=deletion
     )
-
-    story.begin("Whatever wrote, or was stopped from it, is in the audit log.")
-    for line in (await audit_log.read_text()).splitlines()[-_SHOWN_LINES:]:
-        entry = json.loads(line)
-        effect, confirmed = entry["effect"].lower(), entry["confirmed"]
-        _say(f"   {entry['tool']}: {effect}, {confirmed}, {entry['outcome']}")
 
 
 class _Person:

@@ -89,32 +89,50 @@ async def send_in_batches(
     )
     await call.authorize([batch.request for batch in waiting])
     tally, single = Tally(len(records)), len(waiting) == 1
-
-    async def work() -> None:
-        while waiting and not tally.errors:
-            batch = waiting.popleft()
-            try:
-                reply = await call.send(batch.request)
-                if reply.status == 413:
-                    waiting.extendleft(reversed(_halves(call, batch, build, tally)))
-                else:
-                    _count(tally, batch, read(batch.request, reply, len(batch.records)))
-            except MixpanelError as error:
-                tally.errors.append(error)
-                places = tally.unknown if _may_have_arrived(error) else tally.not_taken
-                places.extend(_places(batch))
-            if len(records) > _MOST_RECORDS:
-                await call.progress(_settled(tally), tally.total, "records sent")
-
+    sender = _Sender(call, waiting, tally, build, read)
     async with anyio.create_task_group() as workers:
         for _ in range(min(in_flight, len(waiting))):
-            workers.start_soon(work)
+            workers.start_soon(sender.work)
     for batch in waiting:
         tally.not_taken.extend(_places(batch))
     if tally.errors and single:
         raise tally.errors[0]
     tally.rejected.sort(key=lambda row: row["index"])
     return tally
+
+
+@dataclass
+class _Sender:
+    """What the workers of one call share."""
+
+    call: Call
+    waiting: deque[_Batch]
+    tally: Tally
+    build: Callable[[Sequence[Any]], Request]
+    read: Callable[[Request, Reply, int], BatchResult]
+
+    async def work(self) -> None:
+        """Send what waits, until nothing does or something failed."""
+        while self.waiting and not self.tally.errors:
+            batch = self.waiting.popleft()
+            try:
+                await self._send(batch)
+            except MixpanelError as error:
+                self.tally.errors.append(error)
+                unclear = _may_have_arrived(error)
+                places = self.tally.unknown if unclear else self.tally.not_taken
+                places.extend(_places(batch))
+            if self.tally.total > _MOST_RECORDS:
+                done = _settled(self.tally)
+                await self.call.progress(done, self.tally.total, "records sent")
+
+    async def _send(self, batch: _Batch) -> None:
+        reply = await self.call.send(batch.request)
+        if reply.status == 413:
+            halves = _halves(self.call, batch, self.build, self.tally)
+            self.waiting.extendleft(reversed(halves))
+        else:
+            _count(self.tally, batch, self.read(batch.request, reply, len(batch.records)))
 
 
 def ingestion_post(
