@@ -56,7 +56,11 @@ async def test_a_second_member_that_ends_early_is_an_error(
     assert "ends early" in answer.text
 
 
-@pytest.mark.parametrize("body", [b"plainly not gzip", gzip.compress(b"[]") + b"rubbish"])
+@pytest.mark.parametrize(
+    "body",
+    [b"plainly not gzip", gzip.compress(b"[]") + b"rubbish"],
+    ids=["plain", "rubbish behind"],
+)
 async def test_gzip_that_is_none_is_an_error(
     connect: Connect, upstream: Upstream, body: bytes
 ) -> None:
