@@ -69,7 +69,7 @@ class Store:
             self._in_transaction = True
             try:
                 yield
-            except BaseException:
+            except BaseException:  # whatever ends it, cancellation too, ends the transaction
                 self._connection.rollback()
                 raise
             else:

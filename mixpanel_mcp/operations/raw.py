@@ -26,6 +26,7 @@ from mixpanel_mcp.api.request import (
     RetryRules,
     pairs,
 )
+from mixpanel_mcp.files.growing import GrowingFile
 from mixpanel_mcp.files.root import OutsideError
 from mixpanel_mcp.json_values import as_text, is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, Status, operation
@@ -249,11 +250,16 @@ def _binary(call: Call, headline: str, data: dict[str, Any], reply: Reply) -> An
             complete=False,
         )
     try:
-        path, file = call.files.create(call.files.fresh_name("reply", "bin"))
+        file = GrowingFile(call.files, "reply", "bin")
     except OutsideError as error:
         raise FailedError(f"The reply could not be written to a file: {error}.") from error
-    with file:
+    try:
         file.write(reply.body)
+        file.finish()
+    except OSError as error:
+        file.discard()
+        raise FailedError(f"The reply was not kept: {error.strerror} while writing it.") from error
     return Answer(
-        headline=f"{headline} It is in {path}.", data={**data, "bytes": size, "path": str(path)}
+        headline=f"{headline} It is in {file.path}.",
+        data={**data, "bytes": size, "path": str(file.path)},
     )

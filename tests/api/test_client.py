@@ -287,3 +287,23 @@ async def test_an_unusable_environment_is_said_and_not_a_crash(
     assert (answer.status, answer.is_error) == ("refused", True)
     assert name in answer.text
     assert "proxy-secret" not in answer.text
+
+
+async def test_what_is_missing_is_named_at_once_and_what_can_be_passed(
+    connect: Connect, upstream: Upstream
+) -> None:
+    """Whoever must restart the server for each variable stops trying."""
+    nothing = {"username": None, "password": None, "project_id": None}
+
+    async with connect(connection=nothing) as tools:
+        answer = await tools.call("list_saved_funnels")
+    async with connect(connection={"project_id": None}) as tools:
+        alone = await tools.call("list_saved_funnels")
+        passed = await tools.call("list_saved_funnels", project_id=7)
+
+    names = ("MIXPANEL_USERNAME", "MIXPANEL_PASSWORD", "MIXPANEL_PROJECT_ID")
+    assert all(name in answer.text for name in names)
+    assert "project_id may also be passed" in alone.text
+    assert "MIXPANEL_USERNAME" not in alone.text
+    assert [request.query for request in upstream.requests] == [[("project_id", "7")]]
+    assert passed.structured["scope"]["project"] == 7
