@@ -35,7 +35,7 @@ async def examine(settings: Settings, instruments: Instruments | None = None) ->
     instruments = instruments or Instruments()
     connection = settings.connection
     others = [token.get_secret_value() for token in settings.policy.allowed_tokens]
-    redact = redactor(connection, others).text
+    redact = redactor([connection], others).text
     client = MixpanelClient(connection, Pacing(now=instruments.now))
     try:
         examination = _Examination(settings, client, instruments, redact)

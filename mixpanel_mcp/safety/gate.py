@@ -57,7 +57,7 @@ class Gate:
             self._check_walls(judgement)
         final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
         if final:
-            summary = redactor(self._connection, self._secrets).text(_together(final))
+            summary = redactor([self._connection], self._secrets).text(_together(final))
             await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
         return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
 
