@@ -12,7 +12,7 @@ from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.judgement import Judgement, judge
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import quoted
-from mixpanel_mcp.settings import Confirmation, Connection, Policy
+from mixpanel_mcp.settings import DEFAULT_CONNECTION, Confirmation, Connection, Policy
 
 
 class ConfirmationRequiredError(MixpanelError):
@@ -143,6 +143,8 @@ class Gate:
 
     def _question(self, summary: str) -> str:
         place = f"Mixpanel project {self._project_id}" if self._project_id else "Mixpanel"
+        if self._connection.name != DEFAULT_CONNECTION:
+            place += f" ({self._connection.name})"
         return f"{place}: this would {summary}. Go ahead?"
 
 

@@ -9,6 +9,7 @@ from mixpanel_mcp.settings.loading import SettingsError, flag_of, load_settings
 from mixpanel_mcp.settings.models import (
     CONNECTION_NAMES,
     CONNECTION_PREFIX,
+    DEFAULT_CONNECTION,
     POLICY_NAMES,
     POLICY_PREFIX,
     Confirmation,
@@ -23,6 +24,7 @@ from mixpanel_mcp.settings.regions import REGION_SPELLINGS, Region, parse_region
 __all__ = [
     "CONNECTION_NAMES",
     "CONNECTION_PREFIX",
+    "DEFAULT_CONNECTION",
     "POLICY_NAMES",
     "POLICY_PREFIX",
     "REGION_SPELLINGS",

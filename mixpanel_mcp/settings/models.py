@@ -19,6 +19,8 @@ from mixpanel_mcp.settings.regions import Region, parse_region
 
 CONNECTION_PREFIX = "MIXPANEL_"
 POLICY_PREFIX = "MIXPANEL_MCP_"
+# The one that the environment describes, which nobody named.
+DEFAULT_CONNECTION = "default"
 
 
 class Confirmation(StrEnum):
@@ -65,7 +67,7 @@ class Frozen(BaseSettings):
 class Connection(Frozen):
     """One Mixpanel project and the credentials for it."""
 
-    name: str = "default"
+    name: str = DEFAULT_CONNECTION
     username: str | None = Field(
         default=None,
         description="Service account name, from Organization Settings > Service Accounts.",
