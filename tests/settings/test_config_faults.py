@@ -68,6 +68,14 @@ def test_a_fault_of_the_environment_is_said_once_for_all_tables(config: Config) 
 
 def test_a_fault_is_one_line_whatever_the_file_calls_things(config: Config) -> None:
     """They end on a terminal and in logs, where a line break begins another entry."""
-    for text in (one_table(r'"a\n\u001b[2Jb" = 1'), one_table() + '\n["a\\n\\u001b[2Jb"]'):
+    strange = r'"a\n\u001b[2Jb"'
+    for text in (
+        one_table(f"{strange} = 1"),
+        one_table(f"{strange}.password = 1"),
+        one_table(f"region = {strange}"),
+        one_table(r'password = "file:a\n\u001b[2Jb"'),
+        one_table(r'password = "env:a\n\u001b[2Jb"'),
+        one_table() + f"\n[{strange}]",
+    ):
         (fault,) = config.faults(text)
         assert fault.isprintable()
