@@ -1,5 +1,6 @@
 """A start that fails lists everything that is wrong, each thing once and in its place."""
 
+import pytest
 from config_files import OTHER_SECRET, SECRET, Config, one_table, write_private
 
 
@@ -66,16 +67,19 @@ def test_a_fault_of_the_environment_is_said_once_for_all_tables(config: Config) 
     assert [fault.split(": ")[0] for fault in found] == ["MIXPANEL_PROJECT_ID", "MIXPANEL_REGION"]
 
 
-def test_a_fault_is_one_line_whatever_the_file_calls_things(config: Config) -> None:
+_STRANGE = r'"a\n\u001b[2Jb"'
+STRANGE: dict[str, str] = {
+    "key": one_table(f"{_STRANGE} = 1"),
+    "region": one_table(f"region = {_STRANGE}"),
+    "secret file": one_table(r'password = "file:a\n\u001b[2Jb"'),
+    "variable": one_table(r'password = "env:a\n\u001b[2Jb"'),
+    "connection": f"[connections.{_STRANGE}]",
+    "table": f"{one_table()}\n[{_STRANGE}]",
+}
+
+
+@pytest.mark.parametrize("case", STRANGE)
+def test_a_fault_is_one_line_whatever_the_file_calls_things(config: Config, case: str) -> None:
     """They end on a terminal and in logs, where a line break begins another entry."""
-    strange = r'"a\n\u001b[2Jb"'
-    for text in (
-        one_table(f"{strange} = 1"),
-        one_table(f"{strange}.password = 1"),
-        one_table(f"region = {strange}"),
-        one_table(r'password = "file:a\n\u001b[2Jb"'),
-        one_table(r'password = "env:a\n\u001b[2Jb"'),
-        one_table() + f"\n[{strange}]",
-    ):
-        (fault,) = config.faults(text)
-        assert fault.isprintable()
+    (fault,) = config.faults(STRANGE[case])
+    assert fault.isprintable()
