@@ -15,6 +15,7 @@ from mixpanel_mcp import __version__
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError
 from mixpanel_mcp.api.retry import Pacing
+from mixpanel_mcp.files.root import own_folder
 from mixpanel_mcp.json_values import unsendable
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
 from mixpanel_mcp.operations import OPERATIONS
@@ -59,8 +60,7 @@ class Connected:
         self.pending = PendingQuestions()
         self.files_root = settings.policy.files_root
         if self.files_root is not None and settings.several:
-            self.files_root = self.files_root / connection.name
-            self.files_root.mkdir(mode=0o700, exist_ok=True)
+            self.files_root = own_folder(self.files_root, connection.name)
 
 
 class Workshop:
@@ -228,8 +228,11 @@ class _ToolCall:
         if not self._workshop.settings.several or "connection" not in self._given:
             return
         name = self._given.pop("connection")
+        if name is None:
+            return
         chosen = self._workshop.connected.get(name) if isinstance(name, str) else None
         if chosen is None:
+            self._entry.connection, self._entry.project = "unknown", None
             names = ", ".join(self._workshop.connected)
             raise InvalidArgumentsError([f"connection: there is no such one; there are {names}"])
         self._connected = chosen
@@ -247,6 +250,7 @@ class _ToolCall:
             asker=Asker(self._context, self._connected.pending, self._workshop.answer_seconds),
             entry=self._entry,
             secrets=self._secrets,
+            all_connections=self._workshop.settings.connections,
         )
         return Call(
             client=self._connected.client,

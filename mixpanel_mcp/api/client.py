@@ -26,7 +26,7 @@ from mixpanel_mcp.api.retry import (
     pause_that_fits,
     wanted,
 )
-from mixpanel_mcp.settings import CONNECTION_PREFIX, Connection
+from mixpanel_mcp.settings import CONNECTION_PREFIX, DEFAULT_CONNECTION, Connection
 
 if TYPE_CHECKING:
     from mixpanel_mcp.api.transport import Response, Transport
@@ -217,11 +217,12 @@ def not_configured(
     """The error that names everything a call needs and the operator has not set, at once."""
     missing = [CONNECTION_PREFIX + name for name in needed if not getattr(connection, name.lower())]
     verb = "is" if len(missing) == 1 else "are"
+    whose = "" if connection.name == DEFAULT_CONNECTION else f" for connection {connection.name}"
     by_call = CONNECTION_PREFIX + "PROJECT_ID" in missing
     passed = " project_id may also be passed with the call." if by_call else ""
     return errors.NotConfiguredError(
-        f"Nothing was sent: {' and '.join(missing)} {verb} not set, and this call needs it. Ask "
-        "the person to set it in this server's configuration (Mixpanel: Organization Settings > "
+        f"Nothing was sent: {' and '.join(missing)} {verb} not set{whose}, and this call needs it. "
+        "Ask the person to set it in this server's configuration (Mixpanel: Organization Settings > "
         f"Service Accounts, and Project Settings) and to restart the server.{passed}"
     )
 

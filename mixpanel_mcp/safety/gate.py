@@ -32,8 +32,20 @@ class Gate:
         asker: Asker,
         entry: AuditEntry,
         secrets: list[str],
+        all_connections: Sequence[Connection],
     ) -> None:
-        """`secrets` receives credentials that the requests carry, to be kept out of answers."""
+        """Judge the requests of one call.
+
+        Args:
+            connection: whose requests they are.
+            policy: what the operator allows.
+            project_id: the project that the call is for.
+            confirm: whether the call says that a person agreed.
+            asker: puts the question to a person.
+            entry: the call's line of the audit log.
+            secrets: receives credentials that the requests carry, to be kept out of answers.
+            all_connections: theirs are the secrets that no question may show.
+        """
         self._connection = connection
         self._policy = policy
         self._project_id = project_id
@@ -41,6 +53,7 @@ class Gate:
         self._asker = asker
         self._entry = entry
         self._secrets = secrets
+        self._all_connections = all_connections
 
     async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]:
         """Give leave to send these requests, all or none.
@@ -57,7 +70,7 @@ class Gate:
             self._check_walls(judgement)
         final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
         if final:
-            summary = redactor([self._connection], self._secrets).text(_together(final))
+            summary = redactor(self._all_connections, self._secrets).text(_together(final))
             await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
         return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
 
@@ -100,7 +113,10 @@ class Gate:
                 f"for project {own}. Leave one of the two out, or pass project_id."
             )
         allowed = {str(project) for project in self._policy.allowed_projects}
-        if allowed and (foreign := sorted(judgement.projects - allowed)):
+        # A token names the connection's own project as well as an id does.
+        home = self._connection.project_id if judgement.tokens else None
+        named = judgement.projects | ({str(home)} if home else set[str]())
+        if allowed and (foreign := sorted(named - allowed)):
             raise RefusedError(
                 f"Nothing was sent: project {quoted(foreign[0])} is not one this server may use; "
                 f"these are: {', '.join(sorted(allowed))}."

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from mixpanel_mcp.settings.models import (
     Frozen,
     Policy,
     Settings,
+    expanded,
     pieces,
 )
 from mixpanel_mcp.settings.names import nearest
@@ -67,7 +69,7 @@ def load_settings(
     found = list(faults)
     given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
     policy = _read(Policy, given, found)
-    connections, referred = _connections(policy, given, environment, found)
+    connections, referred = _connections(given, environment, found)
     found += _unknown_variables(environment, referred)
     found += _unknown_names(given, names or {})
     if found or policy is None:
@@ -77,15 +79,16 @@ def load_settings(
 
 
 def _connections(
-    policy: Policy | None, given: "_Given", environment: Mapping[str, str], faults: list[str]
+    given: "_Given", environment: Mapping[str, str], faults: list[str]
 ) -> tuple[list[Connection], set[str]]:
     """The connections, and the names of variables that the file refers to."""
     from_environment = _Given(CONNECTION_PREFIX, CONNECTION_NAMES, environment)
-    if policy is None or policy.config is None:
+    path = given.values.get("config")
+    if path is None:
         connection = _read(Connection, from_environment, faults)
         return [connection] if connection else [], set()
     shown = given.shown("config")
-    config = read_config(policy.config, environment, CONNECTION_NAMES, shown)
+    config = read_config(expanded(Path(path)), environment, CONNECTION_NAMES, shown)
     faults += config.faults
     tables = [
         _Table(f"{shown}: connections.{name}", name, values, from_environment)
@@ -148,7 +151,9 @@ def _read(settings: type[_S], given: _Written, faults: list[str]) -> _S | None:
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False, include_context=False):
             shown = given.shown(str(fault["loc"][0]))
-            faults.append(f"{shown}: {fault['msg'].removeprefix('Value error, ')}")
+            text = f"{shown}: {fault['msg'].removeprefix('Value error, ')}"
+            if text not in faults:  # the environment may fill several tables
+                faults.append(text)
         return None
 
 

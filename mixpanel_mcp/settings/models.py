@@ -42,6 +42,14 @@ _T = TypeVar("_T")
 CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_parse_list)]
 
 
+def expanded(path: Path) -> Path:
+    """A path with its `~`: many hosts start servers without a shell that would know it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name has a home
+        return path
+
+
 class Frozen(BaseSettings):
     """Values that do not change, from whoever made them."""
 
@@ -146,6 +154,11 @@ class Policy(Frozen):
     export_seconds: float = Field(
         default=1200, gt=0, le=86400, description="Deadline of an export."
     )
+
+    @field_validator("files_root", "audit_log", "config")
+    @classmethod
+    def _at_home(cls, value: Path | None) -> Path | None:
+        return None if value is None else expanded(value)
 
     @field_validator("files_root")
     @classmethod
