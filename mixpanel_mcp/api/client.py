@@ -222,8 +222,8 @@ def not_configured(
     passed = " project_id may also be passed with the call." if by_call else ""
     return errors.NotConfiguredError(
         f"Nothing was sent: {' and '.join(missing)} {verb} not set{whose}, and this call needs it. "
-        "Ask the person to set it in this server's configuration (Mixpanel: Organization Settings > "
-        f"Service Accounts, and Project Settings) and to restart the server.{passed}"
+        "Ask the person to set it in this server's configuration (Mixpanel: Organization Settings "
+        f"> Service Accounts, and Project Settings) and to restart the server.{passed}"
     )
 
 
