@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 import anyio
 
 from mixpanel_mcp.api import errors
+from mixpanel_mcp.api.activity import Wait, waiting_for
+from mixpanel_mcp.api.attempts import counted, logged
 from mixpanel_mcp.api.regions import origin
 from mixpanel_mcp.api.replies import Reply, decoded, failure, read_whole, retry_after_seconds
 from mixpanel_mcp.api.request import Credential, Pairs, Repeat, Request
@@ -85,8 +87,9 @@ class MixpanelClient:
 
             response = await self._repeated(request, Repeat.READ, deadline, attempt)
             try:
-                with anyio.fail_after(max(0, deadline.remaining())):
-                    yield decoded(response.raw(), response.headers.get("content-encoding", ""))
+                with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.STREAM):
+                    pieces = counted(request, response.raw(), self.pacing)
+                    yield decoded(pieces, response.headers.get("content-encoding", ""))
             except (AttemptFailedError, TimeoutError) as error:
                 raise errors.UnavailableError(
                     f"The reply of {request.shown} broke off before its end."
@@ -110,7 +113,9 @@ class MixpanelClient:
                 seconds = attempt_seconds(
                     deadline, repeat, request.retry, attempt=made, timed_out=timed_out
                 )
-                return await _bounded(attempt, min(seconds, request.timeout_seconds or seconds))
+                answer = _bounded(attempt, min(seconds, request.timeout_seconds or seconds))
+                with waiting_for(Wait.ANSWER):
+                    return await logged(request, answer, number=made, pacing=self.pacing)
             except AttemptFailedError as failed:
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
                 again = again and wanted(failed.outcome, request.retry, attempt=made)
@@ -119,7 +124,8 @@ class MixpanelClient:
                 if not again or pause >= deadline.remaining():
                     raise _gave_up(request, repeat, failed, pause if again else None) from failed
                 timed_out += failed.outcome is Outcome.TIMED_OUT
-            await self.pacing.sleep(pause)
+            with waiting_for(Wait.RETRY):
+                await self.pacing.sleep(pause)
 
     def _pause(self, request: Request, failed: AttemptFailedError, made: int) -> float:
         reply = failed.reply
