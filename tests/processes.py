@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -75,13 +75,13 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(
-    *flags: str, environment: Mapping[str, str] | None = None
+    *flags: str,
+    environment: Mapping[str, str] | None = None,
+    command: Sequence[str] = ("-m", "mixpanel_mcp", "serve"),
 ) -> AsyncGenerator[RawServer]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        "mixpanel_mcp",
-        "serve",
+        *command,
         *flags,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

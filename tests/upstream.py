@@ -59,6 +59,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     pieces: Sequence[bytes] | None = None
     cut: bool = False  # the connection ends in the middle of the (chunked) body
+    until: asyncio.Event | None = None  # the answer, or the end of its pieces, waits for this
 
 
 class Drop:
@@ -147,10 +148,32 @@ class Upstream:
             self.closed_early += await reader.read(1) == b""
             return False
         reply = answer if isinstance(answer, Reply) else answer(request)
-        await self._write(reply, request, writer)
+        if reply.pieces is None and not await self._due(reply, reader):
+            return False
+        await self._write(reply, request, reader, writer)
         return not reply.cut
 
-    async def _write(self, reply: Reply, request: Received, writer: asyncio.StreamWriter) -> None:
+    async def _due(self, reply: Reply, reader: asyncio.StreamReader) -> bool:
+        """Wait until a reply may go on; False where the client leaves before."""
+        if reply.until is None:
+            return True
+        leaves = asyncio.ensure_future(reader.read(1))
+        due = asyncio.ensure_future(reply.until.wait())
+        await asyncio.wait({leaves, due}, return_when=asyncio.FIRST_COMPLETED)
+        left = leaves.done() and leaves.result() == b""
+        self.closed_early += left
+        for task in (leaves, due):
+            task.cancel()
+        await asyncio.gather(leaves, due, return_exceptions=True)
+        return not left
+
+    async def _write(
+        self,
+        reply: Reply,
+        request: Received,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         body = reply.body.encode() if isinstance(reply.body, str) else reply.body
         headers = {"content-type": "text/plain", **reply.headers}
         if reply.json is not None:
@@ -170,6 +193,8 @@ class Upstream:
         for piece in reply.pieces if reply.pieces is not None else [body]:
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             await writer.drain()
+        if reply.pieces is not None and not await self._due(reply, reader):
+            return
         if reply.cut:
             writer.transport.abort() if not reply.pieces and not body else writer.close()
         else:
