@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from mcp import StdioServerParameters
 from upstream import Upstream
 
 CANARY_PASSWORD = "canary-password-b1946ac9"
@@ -33,6 +34,17 @@ def bare_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Our own variables, without what a developer may have set for Mixpanel."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MIXPANEL")}
     return {**kept, **(more or {})}
+
+
+def server_process(
+    *flags: str, environment: Mapping[str, str] | None = None
+) -> StdioServerParameters:
+    """What a host is told to start."""
+    return StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "mixpanel_mcp", "serve", *flags],
+        env=dict(environment or {}),
+    )
 
 
 class RawServer:

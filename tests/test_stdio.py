@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Any, Literal
 
 import mcp.types as t
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
 from processes import (
     CANARY_PASSWORD,
     CANARY_TOKEN,
     INITIALIZE,
     connection_to,
     raw_server,
+    server_process,
 )
 from upstream import Hang, Reply, Upstream
 
@@ -69,11 +69,7 @@ async def served(
     person: Person | None = None,
 ) -> AsyncGenerator[Host]:
     """Start `mixpanel-mcp serve` the way hosts do, and connect to it."""
-    parameters = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "mixpanel_mcp", "serve", *flags],
-        env=dict(environment or {}),
-    )
+    parameters = server_process(*flags, environment=environment)
     async with Client(
         parameters, mode=era, elicitation_callback=person, read_timeout_seconds=20
     ) as client:

@@ -106,7 +106,7 @@ class Upstream:
         with suppress(ConnectionError, asyncio.IncompleteReadError, h11.RemoteProtocolError):
             while (request := await self._read(reader)) is not None:
                 self.requests.append(request)
-                if not await self._answer(self._next(request), request, reader, writer):
+                if not await self._answered(request, reader, writer):
                     break
         writer.close()
 
@@ -134,6 +134,15 @@ class Upstream:
         raw = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
         return Received(head.method.decode(), head.target.decode(), dict(raw), raw, body)
 
+    async def _answered(
+        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        try:
+            return await self._answer(self._next(request), request, reader, writer)
+        except ConnectionError:  # as rude a way to leave as any other
+            self.closed_early += 1
+            return False
+
     async def _answer(
         self,
         answer: Answer,
@@ -145,7 +154,8 @@ class Upstream:
             writer.transport.abort()
             return False
         if isinstance(answer, Hang):
-            self.closed_early += await reader.read(1) == b""
+            left = await reader.read(1) == b""
+            self.closed_early += left  # added at once: several may leave meanwhile
             return False
         reply = answer if isinstance(answer, Reply) else answer(request)
         if reply.pieces is None and not await self._due(reply, reader):
@@ -160,11 +170,11 @@ class Upstream:
         leaves = asyncio.ensure_future(reader.read(1))
         due = asyncio.ensure_future(reply.until.wait())
         await asyncio.wait({leaves, due}, return_when=asyncio.FIRST_COMPLETED)
-        left = leaves.done() and leaves.result() == b""
-        self.closed_early += left
+        left = leaves.done()
         for task in (leaves, due):
             task.cancel()
         await asyncio.gather(leaves, due, return_exceptions=True)
+        self.closed_early += left
         return not left
 
     async def _write(
