@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from harness import Era
 from host_formats import FORMATS
+from jsonschema import Draft202012Validator
 from mcp import Client, MCPError, StdioServerParameters
 from upstream import Reply, Upstream
 
@@ -83,7 +83,8 @@ def here(start: Start, **more: str) -> StdioServerParameters:
 
 @every_file
 def test_a_file_is_what_its_host_reads(file: str) -> None:
-    jsonschema.Draft202012Validator(dict(FORMATS[file].schema)).validate(read(file))
+    validator: Any = Draft202012Validator(dict(FORMATS[file].schema))
+    validator.validate(read(file))
 
 
 @every_file
