@@ -8,6 +8,7 @@ place are shown, as its text may quote a reply or an argument.
 
 import errno
 import logging
+import re
 import sys
 import threading
 import traceback
@@ -20,6 +21,7 @@ _OURS = "mixpanel_mcp"
 # What a record of who wrote what is for does not depend on how much else one wants to read.
 _AUDIT = f"{_OURS}.audit"
 
+_WARNING = re.compile(r".*?:\d+: \w+")
 _LONGEST_MESSAGE = 4000
 _LONGEST_FOREIGN_MESSAGE = 200
 _LONGEST_TRACE = 2000
@@ -87,7 +89,9 @@ def _message(record: logging.LogRecord) -> str:
 def _template(record: logging.LogRecord) -> str:
     """A record's first line before any value was put in."""
     lines = str(record.msg).splitlines() or [""]
-    return _cut(lines[0], _LONGEST_FOREIGN_MESSAGE)
+    # The place and the kind of a warning; its text was put together before it came here.
+    warned = _WARNING.match(lines[0]) if record.name == "py.warnings" else None
+    return _cut(warned.group() if warned else lines[0], _LONGEST_FOREIGN_MESSAGE)
 
 
 def _escaped(char: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -64,7 +64,8 @@ class ProgressSequence:
                     beside.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             # The body is all that can fail, and its caller knows nothing of a group.
-            raise group.exceptions[0] from None  # pyright: ignore[reportUnknownMemberType]
+            error = cast("BaseException", group.exceptions[0])  # pyright: ignore[reportUnknownMemberType]
+            raise error from error.__cause__
         finally:
             _current.reset(token)
 

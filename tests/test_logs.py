@@ -124,7 +124,7 @@ logging.getLogger("httpx").setLevel(logging.DEBUG)
 logging.getLogger("httpx").debug("https://example.com/?token=canary-data-5f3759df")
 logging.getLogger("mixpanel_mcp.x").debug("one\\ntwo")
 logging.getLogger("mixpanel_mcp.x").debug("%d", "no number")
-warnings.warn("careful\\ncanary-data-5f3759df")
+warnings.warn("careful: canary-data-5f3759df\\ncanary-data-5f3759df", FutureWarning)
 def fail():
     raise ValueError("canary-data-5f3759df\\n")
 thread = threading.Thread(target=fail)
@@ -147,6 +147,7 @@ def test_warnings_threads_and_what_nobody_caught_are_lines_too() -> None:
     assert all(LINE.fullmatch(line) for line in lines), lines
     names = [line.split()[2] for line in lines]
     assert names == ["mixpanel_mcp.x", "py.warnings", "mixpanel_mcp", "mixpanel_mcp"]
+    assert lines[1].endswith(": FutureWarning")
     assert DATA not in ran.stderr
 
 

@@ -226,10 +226,12 @@ async def test_of_several_waits_the_nearest_to_mixpanel_is_told() -> None:
 async def test_an_error_arrives_as_itself(error: Exception) -> None:
     async def send(*_: object) -> None: ...
 
+    cause = ValueError("why")
     with pytest.raises(type(error)) as caught:
         async with ProgressSequence(send, Beats().rhythm()).ticking():
-            raise error
+            raise error from cause
     assert caught.value is error
+    assert error.__cause__ is cause
 
 
 async def test_outside_of_a_request_nobody_is_told() -> None:
