@@ -15,6 +15,7 @@ from pydantic import ConfigDict, ValidationError
 from mixpanel_mcp import __version__
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError
+from mixpanel_mcp.api.retry import Pacing
 from mixpanel_mcp.instructions import instructions
 from mixpanel_mcp.json_values import unsendable
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
@@ -35,57 +36,81 @@ from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import Redactor
 from mixpanel_mcp.schemas import schema_of
-from mixpanel_mcp.settings import Policy, Settings
+from mixpanel_mcp.settings import Connection, Policy, Settings
 
 _log = logging.getLogger(__name__)
 
 _NO_OUTCOME = "crashed or cancelled"
 
 
+class Connected:
+    """One connection at work: client with cache and budget, open questions, files.
+
+    Nothing in it is seen from another.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, pacing: Pacing | None) -> None:
+        self.connection = connection
+        self.client = MixpanelClient(connection, pacing, settings.policy.cache_seconds)
+        self.pending = PendingQuestions()
+        self.files_root = settings.policy.files_root
+        if self.files_root is not None and settings.several:
+            self.files_root = self.files_root / connection.name
+            self.files_root.mkdir(mode=0o700, exist_ok=True)
+
+
 class Workshop:
     """What the tools of one server share."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        client: MixpanelClient | None = None,
-        answer_seconds: float = ANSWER_SECONDS,
-    ) -> None:
+    def __init__(self, settings: Settings, pacing: Pacing | None, answer_seconds: float) -> None:
         self.settings = settings
-        self.client = client or MixpanelClient(settings.connection)
+        self.connected = {
+            connection.name: Connected(connection, settings, pacing)
+            for connection in settings.connections
+        }
         self.audit = AuditTrail(settings.policy.audit_log)
-        self.pending = PendingQuestions()
         self.answer_seconds = answer_seconds
+
+    @property
+    def default(self) -> Connected:
+        return self.connected[self.settings.connection.name]
+
+    async def close(self) -> None:
+        for each in self.connected.values():
+            await each.client.close()
 
 
 def create_server(
     settings: Settings,
     *,
-    client: MixpanelClient | None = None,
+    pacing: Pacing | None = None,
     answer_seconds: float = ANSWER_SECONDS,
     rhythm: Rhythm | None = None,
 ) -> MCPServer:
     """Build the server; nothing is sent before the first call.
 
     Args:
-        settings: the connection and the policy.
-        client: another client than the one the connection gives, for tests.
+        settings: the connections and the policy.
+        pacing: another clock than the real one, for tests.
         answer_seconds: how long a person is waited for where the protocol keeps the call open.
         rhythm: when a request that takes long says so.
+
+    Raises:
+        OSError: the audit log or a connection's folder cannot be made.
     """
-    workshop = Workshop(settings, client, answer_seconds)
+    workshop = Workshop(settings, pacing, answer_seconds)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer) -> AsyncGenerator[None]:
         yield
-        await workshop.client.close()
+        await workshop.close()
 
     rows = offered(settings.policy)
     server = PromptServer(
         "mixpanel",
         title="Mixpanel",
         version=__version__,
-        instructions=instructions(rows, settings.policy),
+        instructions=instructions(rows, settings.policy, settings.choice),
         tools=[_tool(row, workshop) for row in rows],
         lifespan=lifespan,
         middleware=[SignsOfLife(rhythm or Rhythm())],
@@ -130,7 +155,7 @@ def _tool(row: Operation, workshop: Workshop) -> Tool:
         name=policy.tool_prefix + row.name,
         title=row.title,
         description=row.description,
-        parameters=schema_of(row.arguments),
+        parameters=schema_of(row.arguments, workshop.settings.choice),
         fn_metadata=FuncMetadata(arg_model=_AnyArguments),
         is_async=True,
         context_kwarg="ctx",
@@ -151,9 +176,11 @@ class _ToolCall:
         self._row = row
         self._workshop = workshop
         self._context = context
-        self._given = given
+        self._given = dict(given)
         self._secrets: list[str] = []
-        connection = workshop.settings.connection
+        self._connected = workshop.default
+        self._call: Call | None = None
+        connection = self._connected.connection
         self._entry = AuditEntry(
             tool=row.name,
             connection=connection.name,
@@ -163,7 +190,7 @@ class _ToolCall:
         )
 
     async def result(self) -> t.CallToolResult | t.InputRequiredResult:
-        clock = self._workshop.client.pacing.clock
+        clock = self._connected.client.pacing.clock
         begun = clock()
         try:
             answer = await self._answer()
@@ -182,29 +209,52 @@ class _ToolCall:
             _log.info("%s: %s, %.0f ms", self._row.name, ended, 1000 * (clock() - begun))
 
     async def _answer(self) -> Answer:
+        self._choose_connection()
         arguments = _validated(self._row, self._given)
-        call = self._call(arguments)
+        self._call = call = self._made_call(arguments)
         self._entry.project = call.project_id
         try:
             return await self._row.run(call, arguments)
+        except MixpanelError:
+            call.forget_reads()
+            raise
         finally:
             # A raw request finds out its region from its base URL.
             self._entry.region = call.region.value
 
-    def _call(self, arguments: Arguments) -> Call:
-        connection, policy = self._workshop.settings.connection, self._workshop.settings.policy
+    def _choose_connection(self) -> None:
+        """Take the connection that the call names, where there is a choice.
+
+        Raises:
+            InvalidArgumentsError: there is none of that name.
+        """
+        if not self._workshop.settings.several or "connection" not in self._given:
+            return
+        name = self._given.pop("connection")
+        chosen = self._workshop.connected.get(name) if isinstance(name, str) else None
+        if chosen is None:
+            names = ", ".join(self._workshop.connected)
+            raise InvalidArgumentsError([f"connection: there is no such one; there are {names}"])
+        self._connected = chosen
+        self._entry.connection = chosen.connection.name
+        self._entry.project = chosen.connection.project_id
+        self._entry.region = chosen.connection.region.value
+
+    def _made_call(self, arguments: Arguments) -> Call:
+        connection, policy = self._connected.connection, self._workshop.settings.policy
         gate = Gate(
             connection=connection,
             policy=policy,
             project_id=getattr(arguments, "project_id", None) or connection.project_id,
             confirm=getattr(arguments, "confirm", False),
-            asker=Asker(self._context, self._workshop.pending, self._workshop.answer_seconds),
+            asker=Asker(self._context, self._connected.pending, self._workshop.answer_seconds),
             entry=self._entry,
             secrets=self._secrets,
         )
         return Call(
-            client=self._workshop.client,
+            client=self._connected.client,
             policy=policy,
+            files_root=self._connected.files_root,
             arguments=arguments,
             guard=gate,
             progress=report_progress,
@@ -212,12 +262,18 @@ class _ToolCall:
 
     def _scope(self) -> dict[str, Any]:
         scope: dict[str, Any] = {"project": self._entry.project, "region": self._entry.region}
-        if self._workshop.settings.connection.sandbox:
+        if self._workshop.settings.several:
+            scope["connection"] = self._entry.connection
+        if self._connected.connection.sandbox:
             scope["sandbox"] = True
+        if self._call is not None and self._call.cached_seconds is not None:
+            scope["cached_seconds"] = round(self._call.cached_seconds, 1)
+        project = str(self._entry.project or "")
+        scope["budget"] = self._connected.client.budget.shown(project)
         return scope
 
     def _redactor(self) -> Redactor:
-        return redactor(self._workshop.settings.connection, self._secrets)
+        return redactor(self._workshop.settings.connections, self._secrets)
 
     def _audit(self) -> None:
         """Record what wrote, and what was refused before it could be judged."""

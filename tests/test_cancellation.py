@@ -46,11 +46,15 @@ async def client_before(
     upstream: Upstream, connect: Connect, transport: Transport, era: Era, root: Path
 ) -> AsyncGenerator[Client]:
     if transport == "memory":
-        async with connect(era=era, files_root=root) as tools:
+        async with connect(era=era, files_root=root, cache_seconds=0) as tools:
             await warm_up(tools.client, upstream)
             yield tools.client
         return
-    environment = {**connection_to(upstream), "MIXPANEL_MCP_FILES_ROOT": str(root)}
+    environment = {
+        **connection_to(upstream),
+        "MIXPANEL_MCP_FILES_ROOT": str(root),
+        "MIXPANEL_MCP_CACHE_SECONDS": "0",
+    }
     async with Client(server_process(environment=environment), mode=era) as client:
         await warm_up(client, upstream)
         yield client

@@ -23,14 +23,17 @@ DAYS = {"from_date": "2026-01-01", "to_date": "2026-01-02"}
 
 
 class Beats:
-    """A clock on which each pause passes in a moment."""
+    """A clock on which each pause passes in a moment, once there is something to wait for."""
 
-    def __init__(self) -> None:
+    def __init__(self, begins: Callable[[], object] = lambda: True) -> None:
         self.now = 0.0
         self.pauses: list[float] = []
+        self._begins = begins
 
     async def sleep(self, seconds: float) -> None:
         self.pauses.append(seconds)
+        while not self._begins():  # noqa: ASYNC110 - the other end of a connection makes it true
+            await asyncio.sleep(0.001)
         await asyncio.sleep(0.003)
         self.now += seconds
 
@@ -71,8 +74,9 @@ async def test_a_slow_read_says_what_it_waits_for_and_since_when(
     release = asyncio.Event()
     listener = Listener(after(3), release)
     upstream.default = Reply(json=[], until=release)
+    beats = Beats(lambda: upstream.requests)
 
-    async with connect(era=era, rhythm=Beats().rhythm()) as tools:
+    async with connect(era=era, rhythm=beats.rhythm()) as tools:
         await tools.client.call_tool("list_saved_funnels", {}, progress_callback=listener)
         told = len(listener.heard)
         await asyncio.sleep(0.03)
@@ -102,13 +106,17 @@ async def test_a_pause_before_another_attempt_is_told(
     release = asyncio.Event()
     listener = Listener(after(2), release)
 
+    pausing = asyncio.Event()
+
     async def pause(_: float) -> None:
+        pausing.set()
         await release.wait()
 
-    async with connect(era=era, rhythm=Beats().rhythm(), pacing=Pacing(sleep=pause)) as tools:
+    rhythm = Beats(pausing.is_set).rhythm()
+    async with connect(era=era, rhythm=rhythm, pacing=Pacing(sleep=pause)) as tools:
         await tools.client.call_tool("list_saved_funnels", {}, progress_callback=listener)
 
-    assert all(message.startswith("waiting to send again") for message in listener.messages)
+    assert all(message.startswith("waiting to send again") for message in listener.messages[:2])
     assert listener.grows
 
 
@@ -120,11 +128,15 @@ async def test_a_person_who_thinks_is_waited_for_aloud(
     release = asyncio.Event()
     listener, person = Listener(after(2), release), Person()
 
+    asked = asyncio.Event()
+
     async def think(context: Any, params: Any) -> Any:
+        asked.set()
         await release.wait()
         return await person(context, params)
 
-    async with connect(era="legacy", rhythm=Beats().rhythm(), person=think) as tools:
+    rhythm = Beats(asked.is_set).rhythm()
+    async with connect(era="legacy", rhythm=rhythm, person=think) as tools:
         await tools.client.call_tool(
             "delete_profile",
             {"delete_profiles": ["ada"], "confirm": True},
@@ -133,6 +145,30 @@ async def test_a_person_who_thinks_is_waited_for_aloud(
 
     assert listener.messages[0] == "waiting for a person to answer since 2 s"
     assert len(upstream.requests) == 1
+
+
+async def test_a_slot_of_the_budget_is_waited_for_aloud(
+    connect: Connect, upstream: Upstream, era: Era
+) -> None:
+    """Three exports a second are allowed, so the fourth waits."""
+    upstream.default = Reply(body=LINE)
+    release, waiting = asyncio.Event(), asyncio.Event()
+    listener = Listener(after(1), release)
+
+    async def pause(_: float) -> None:
+        waiting.set()
+        await release.wait()
+
+    # Time stands still, so that what was sent stays in its window until the pause has ended.
+    pacing = Pacing(sleep=pause, clock=lambda: 2.0 * release.is_set())
+    rhythm = Beats(waiting.is_set).rhythm()
+    async with connect(era=era, rhythm=rhythm, pacing=pacing) as tools:
+        for _ in range(3):
+            await tools.client.call_tool("download_data", DAYS)
+        await tools.client.call_tool("download_data", DAYS, progress_callback=listener)
+
+    assert listener.messages[0] == "waiting for a slot of Mixpanel's budget since 2 s"
+    assert len(upstream.requests) == 4
 
 
 async def test_an_export_counts_its_events_and_the_clock_goes_on_from_there(
@@ -211,9 +247,7 @@ async def test_of_several_waits_the_nearest_to_mixpanel_is_told() -> None:
         assert activity.shown() == "working since 0 s"
         with waiting_for(Wait.SLOT):
             now = 3.0
-            assert (
-                activity.shown() == "waiting for a slot of Mixpanel's budget of queries since 3 s"
-            )
+            assert activity.shown() == "waiting for a slot of Mixpanel's budget since 3 s"
             with waiting_for(Wait.ANSWER):
                 now = 5.0
                 assert activity.shown() == "waiting for Mixpanel since 2 s"

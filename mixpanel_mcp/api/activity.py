@@ -17,7 +17,7 @@ class Wait(StrEnum):
     ANSWER = "waiting for Mixpanel"
     STREAM = "receiving from Mixpanel"
     RETRY = "waiting to send again, as Mixpanel asked for time or failed"
-    SLOT = "waiting for a slot of Mixpanel's budget of queries"
+    SLOT = "waiting for a slot of Mixpanel's budget"
     PERSON = "waiting for a person to answer"
 
 
