@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 from harness import Connect, Era, Tools
+from mcp import Client
 from pydantic import SecretStr
 from seed_inputs import NAMES
 
 from mixpanel_mcp.instructions import instructions
 from mixpanel_mcp.operations import OPERATIONS, TOOLSETS
-from mixpanel_mcp.server import offered
-from mixpanel_mcp.settings import Policy
+from mixpanel_mcp.server import create_server, offered
+from mixpanel_mcp.settings import Connection, Policy, Settings
 
 EVERY_TOOL = [name for names in NAMES.values() for name in names]
 
@@ -105,6 +106,24 @@ def test_several_connections_are_named_and_still_ten_lines_suffice() -> None:
     assert "several projects" in text
     assert len(text.splitlines()) <= 10
     assert "onnection" not in instructions(rows, Policy(), ["shop"])
+
+
+async def test_a_server_of_several_projects_says_how_to_choose() -> None:
+    connections = [Connection(name="shop", project_id=1), Connection(name="blog", project_id=2)]
+    server = create_server(Settings(connections[0], Policy(), connections[1:]))
+    async with Client(server) as client:
+        text = _read(Tools(client))
+        tools = (await client.list_tools()).tools
+
+    assert 'Connections: "shop", "blog"' in text
+    assert all("connection" in tool.input_schema["properties"] for tool in tools)
+    assert len(text.splitlines()) <= 10
+
+
+def test_how_long_answers_are_kept_is_told_where_they_are() -> None:
+    rows = offered(Policy())
+    assert "kept for 60 s; fresh=true" in instructions(rows, Policy())
+    assert "fresh" not in instructions(rows, Policy(cache_seconds=0))
 
 
 def test_nothing_secret_is_told() -> None:
