@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import SecretStr
 
 from mixpanel_mcp import __version__, doctor
+from mixpanel_mcp.logs import log_to_stderr
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
     POLICY_NAMES,
@@ -166,11 +167,8 @@ def _stop(faults: Sequence[str]) -> NoReturn:
     raise SystemExit(2)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("mixpanel_mcp.audit").setLevel(logging.INFO)
+def _start_log(policy: Policy) -> None:
+    log_to_stderr(logging.getLevelNamesMapping()[policy.log_level.upper()])
 
 
 def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
@@ -178,7 +176,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     # nothing, and costs a tenth of the start.
     gc.disable()
     settings = _settings(options, faults)
-    _log_to_stderr()
+    _start_log(settings.policy)
     from mixpanel_mcp.server import create_server, offered
     from mixpanel_mcp.transports import serve_stdio
 
@@ -273,7 +271,7 @@ def _doctor(options: argparse.Namespace, faults: Sequence[str]) -> None:
 
     from mixpanel_mcp.doctor.examination import examine
 
-    _log_to_stderr()
+    _start_log(settings.policy)
     with suppress(KeyboardInterrupt):
         report = anyio.run(examine, settings)
         print(json.dumps(report.as_data(), indent=2) if options.json else report.as_text())

@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.client.session import ElicitationFnT
 
 from mixpanel_mcp.api.retry import Pacing
+from mixpanel_mcp.progress import Rhythm
 from mixpanel_mcp.server import create_server
 from mixpanel_mcp.settings import Connection, Policy, Settings
 
@@ -94,6 +95,7 @@ class Connect(Protocol):
         connection: Mapping[str, Any] | None = None,
         pacing: Pacing | None = None,
         answer_seconds: float = 5,
+        rhythm: Rhythm | None = None,
         **policy: Any,
     ) -> AbstractAsyncContextManager[Tools]: ...
 
@@ -128,6 +130,7 @@ def connect_with(values: Mapping[str, Any]) -> Connect:
         connection: Mapping[str, Any] | None = None,
         pacing: Pacing | None = None,
         answer_seconds: float = 5,
+        rhythm: Rhythm | None = None,
         **policy: Any,
     ) -> AsyncGenerator[Tools]:
         made = Connection(**{**values, **(connection or {})})
@@ -135,6 +138,7 @@ def connect_with(values: Mapping[str, Any]) -> Connect:
             Settings(made, Policy(**policy)),
             pacing=pacing or Waits().pacing(),
             answer_seconds=answer_seconds,
+            rhythm=rhythm,
         )
         async with Client(server, mode=era, elicitation_callback=person) as client:
             yield Tools(client)

@@ -59,6 +59,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     pieces: Sequence[bytes] | None = None
     cut: bool = False  # the connection ends in the middle of the (chunked) body
+    until: asyncio.Event | None = None  # the answer, or the end of its pieces, waits for this
 
 
 class Drop:
@@ -125,7 +126,7 @@ class Upstream:
         with suppress(ConnectionError, asyncio.IncompleteReadError, h11.RemoteProtocolError):
             while (request := await self._read(reader)) is not None:
                 self.requests.append(request)
-                if not await self._answer(self._next(request), request, reader, writer):
+                if not await self._answered(request, reader, writer):
                     break
 
     async def _read(self, reader: asyncio.StreamReader) -> Received | None:
@@ -152,6 +153,15 @@ class Upstream:
         raw = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
         return Received(head.method.decode(), head.target.decode(), dict(raw), raw, body)
 
+    async def _answered(
+        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        try:
+            return await self._answer(self._next(request), request, reader, writer)
+        except ConnectionError:  # as rude a way to leave as any other
+            self.closed_early += 1
+            return False
+
     async def _answer(
         self,
         answer: Answer,
@@ -163,13 +173,36 @@ class Upstream:
             writer.transport.abort()
             return False
         if isinstance(answer, Hang):
-            self.closed_early += await reader.read(1) == b""
+            left = await reader.read(1) == b""
+            self.closed_early += left  # added at once: several may leave meanwhile
             return False
         reply = answer if isinstance(answer, Reply) else answer(request)
-        await self._write(reply, request, writer)
+        if reply.pieces is None and not await self._due(reply, reader):
+            return False
+        await self._write(reply, request, reader, writer)
         return not reply.cut
 
-    async def _write(self, reply: Reply, request: Received, writer: asyncio.StreamWriter) -> None:
+    async def _due(self, reply: Reply, reader: asyncio.StreamReader) -> bool:
+        """Wait until a reply may go on; False where the client leaves before."""
+        if reply.until is None:
+            return True
+        leaves = asyncio.ensure_future(reader.read(1))
+        due = asyncio.ensure_future(reply.until.wait())
+        await asyncio.wait({leaves, due}, return_when=asyncio.FIRST_COMPLETED)
+        left = leaves.done()
+        for task in (leaves, due):
+            task.cancel()
+        await asyncio.gather(leaves, due, return_exceptions=True)
+        self.closed_early += left
+        return not left
+
+    async def _write(
+        self,
+        reply: Reply,
+        request: Received,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         body = reply.body.encode() if isinstance(reply.body, str) else reply.body
         headers = {"content-type": "text/plain", **reply.headers}
         if reply.json is not None:
@@ -189,6 +222,8 @@ class Upstream:
         for piece in reply.pieces if reply.pieces is not None else [body]:
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             await writer.drain()
+        if reply.pieces is not None and not await self._due(reply, reader):
+            return
         if reply.cut:
             writer.transport.abort() if not reply.pieces and not body else writer.close()
         else:

@@ -18,6 +18,7 @@ from typing import Any
 
 import anyio
 
+from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.errors import BudgetSpentError
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.replies import Reply
@@ -229,7 +230,8 @@ class Budget:
     async def _count(self, counted: _Counted, deadline: Deadline) -> float:
         while pause := self._wait(counted):
             self._refuse_if_spent(counted, deadline)
-            await self._pacing.sleep(max(_SHORTEST_WAIT, pause))
+            with waiting_for(Wait.SLOT):
+                await self._pacing.sleep(max(_SHORTEST_WAIT, pause))
         return self._made.add(counted)
 
     async def _take_place(
@@ -240,7 +242,7 @@ class Budget:
             return
         place = self._at_once.setdefault(counted, anyio.Semaphore(at_once))
         try:
-            with anyio.fail_after(max(0, deadline.remaining())):
+            with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.SLOT):
                 await places.enter_async_context(place)
         except TimeoutError:
             raise BudgetSpentError(

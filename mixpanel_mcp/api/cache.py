@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.errors import MixpanelError
 from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Request
@@ -57,7 +58,8 @@ class ReadCache:
                 return kept
             if (under_way := self._in_flight.get(request)) is None:
                 return Answered(await self._lead(request, send))
-            await under_way.done.wait()
+            with waiting_for(Wait.ANSWER):
+                await under_way.done.wait()
             if under_way.error is not None:
                 raise under_way.error
             if under_way.reply is not None:

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 import anyio
 
 from mixpanel_mcp.api import errors
+from mixpanel_mcp.api.activity import Wait, waiting_for
+from mixpanel_mcp.api.attempts import counted, logged
 from mixpanel_mcp.api.budget import Budget
 from mixpanel_mcp.api.cache import Answered, ReadCache
 from mixpanel_mcp.api.regions import origin
@@ -111,8 +113,9 @@ class MixpanelClient:
 
             response = await self._repeated(request, Repeat.READ, deadline, attempt)
             try:
-                with anyio.fail_after(max(0, deadline.remaining())):
-                    yield decoded(response.raw(), response.headers.get("content-encoding", ""))
+                with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.STREAM):
+                    pieces = counted(request, response.raw(), self.pacing)
+                    yield decoded(pieces, response.headers.get("content-encoding", ""))
             except (AttemptFailedError, TimeoutError) as error:
                 raise errors.UnavailableError(
                     f"The reply of {request.shown} broke off before its end."
@@ -140,7 +143,9 @@ class MixpanelClient:
                         deadline, repeat, request.retry, attempt=made, timed_out=timed_out
                     )
                     seconds = min(seconds, request.timeout_seconds or seconds)
-                    return await _bounded(attempt, seconds)
+                    answer = _bounded(attempt, seconds)
+                    with waiting_for(Wait.ANSWER):
+                        return await logged(request, answer, number=made, pacing=self.pacing)
             except AttemptFailedError as failed:
                 if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
                     self.budget.learn(request, project, failed.reply)
@@ -152,7 +157,8 @@ class MixpanelClient:
                 if not again or pause >= deadline.remaining():
                     raise _gave_up(request, repeat, failed, pause if again else None) from failed
                 timed_out += failed.outcome is Outcome.TIMED_OUT
-            await self.pacing.sleep(pause)
+            with waiting_for(Wait.RETRY):
+                await self.pacing.sleep(pause)
 
     def _project(self, request: Request) -> str:
         """The project that Mixpanel counts a request for."""

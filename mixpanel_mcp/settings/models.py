@@ -23,6 +23,15 @@ POLICY_PREFIX = "MIXPANEL_MCP_"
 DEFAULT_CONNECTION = "default"
 
 
+class LogLevel(StrEnum):
+    """The least important lines of the log that are still shown."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 class Confirmation(StrEnum):
     """Who may agree to what cannot be undone when the client has no way to ask a person."""
 
@@ -155,10 +164,21 @@ class Policy(Frozen):
         default=1200, gt=0, le=86400, description="Deadline of an export."
     )
 
+    log_level: LogLevel = Field(
+        default=LogLevel.WARNING,
+        description="What the log on stderr shows: debug (each request), info (each call), "
+        "warning or error.",
+    )
+
     @field_validator("files_root", "audit_log", "config")
     @classmethod
     def _at_home(cls, value: Path | None) -> Path | None:
         return None if value is None else expanded(value)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_letter_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("files_root")
     @classmethod
