@@ -59,23 +59,20 @@ def mirror(request: Received) -> Reply:
     asked = request.target + request.content.decode()
     found = re.search(r"(?:asked-|bookmark_id=|funnel_id=)(\d+)", asked)
     mark = f"asked-{found[1]}" if found else "nothing"
-    match request.path:
-        case "/api/query/insights":
-            return Reply(json={"series": {mark: {"2026-01-01": 1}}})
-        case "/api/query/jql":
-            return Reply(json=[{"mark": mark}])
-        case "/api/query/engage":
-            return Reply(json={"results": [{"$distinct_id": mark, "$properties": {}}]})
-        case "/api/query/funnels":
-            return Reply(json={"data": {"2026-01-01": {"steps": [{"count": 1, "event": mark}]}}})
-        case "/api/query/funnels/list":
-            return Reply(json=[{"funnel_id": 1, "name": mark}])
-        case "/api/2.0/export":
-            return Reply(body=json.dumps({"event": mark, "properties": {"time": 1}}))
-        case path if path.startswith(PIPELINES):
-            return Reply(json={})
-        case _:
-            return Reply(json={"mark": mark})
+    if request.path.startswith(PIPELINES):
+        return Reply(json={})
+    if request.path == EXPORT:
+        return Reply(body=json.dumps({"event": mark, "properties": {"time": 1}}))
+    shapes: dict[str, Any] = {
+        "/api/query/insights": {"series": {mark: {"2026-01-01": 1}}},
+        JQL: [{"mark": mark}],
+        "/api/query/engage": {"results": [{"$distinct_id": mark, "$properties": {}}]},
+        "/api/query/funnels": {
+            "data": {"2026-01-01": {"steps": [{"count": 1, "event": mark}]}},
+        },
+        LIST: [{"funnel_id": 1, "name": mark}],
+    }
+    return Reply(json=shapes.get(request.path, {"mark": mark}))
 
 
 class Meter:

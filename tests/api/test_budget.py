@@ -1,9 +1,5 @@
 """Mixpanel's 60 queries an hour: counted in moving windows, and refused before Mixpanel does."""
 
-import asyncio
-import os
-import socket
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +18,7 @@ from metering import (
     used,
 )
 from retry_cells import when_paused
-from upstream import Drop, Held, Reply, Upstream
+from upstream import Drop, Reply, Upstream
 
 
 @pytest.fixture(autouse=True)
@@ -217,85 +213,3 @@ async def test_a_call_that_was_sent_once_is_not_said_to_have_sent_nothing(
     assert [other.status for other in others] == ["ok"]
     assert answer.is_error
     assert "Nothing was sent" not in answer.text
-
-
-async def test_what_never_reached_mixpanel_costs_nothing(
-    connect: Connect, waits: Waits, unused_port: Callable[[], int]
-) -> None:
-    connection = {"base_url": f"http://127.0.0.1:{unused_port()}"}
-
-    async with connect(connection=connection, pacing=waits.pacing()) as tools:
-        answers = [await report(number).ask(tools) for number in range(3)]
-        export = await tools.call("download_data", **JANUARY)
-
-    assert {answer.status for answer in [*answers, export]} == {"failed"}
-    assert waits.pauses  # each was tried more than once
-    assert (used(export), used(export, "exports")) == (0, 0)
-    assert (left(export), left(export, "exports")) == (60, 60)
-
-
-@pytest.mark.parametrize("missing", ["username", "password", "project_id"])
-async def test_what_is_not_configured_costs_nothing(
-    connect: Connect, upstream: Upstream, missing: str
-) -> None:
-    async with connect(connection={missing: None}) as tools:
-        answer = await report(1).ask(tools)
-
-    assert answer.status == "refused"
-    assert (used(answer), left(answer)) == (0, 60)
-    assert upstream.requests == []
-
-
-async def test_a_proxy_that_cannot_be_used_costs_nothing(
-    connect: Connect, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("HTTPS_PROXY", "nonsense://proxy")
-
-    async with connect(connection={"base_url": None}) as tools:
-        answer = await report(1).ask(tools)
-
-    assert answer.status == "refused"
-    assert "Nothing was sent" in answer.text
-    assert used(answer) == 0
-
-
-async def test_wrong_arguments_cost_nothing(connect: Connect, upstream: Upstream) -> None:
-    async with connect() as tools:
-        answer = await tools.call("query_insights_saved_reports", bookmark_id="eleven")
-
-    assert answer.status == "refused"
-    assert used(answer) == 0
-    assert upstream.requests == []
-
-
-async def test_a_query_that_was_left_while_it_waited_for_a_place_costs_nothing(
-    connect: Connect, upstream: Upstream
-) -> None:
-    release = asyncio.Event()
-    upstream.default = Held(release, mirror)
-
-    async with connect() as tools:
-        running = [asyncio.create_task(report(number).ask(tools)) for number in range(5)]
-        await upstream.opened(5)
-        sixth = asyncio.create_task(report(6).ask(tools))
-        await asyncio.wait([sixth], timeout=0.05)
-        sixth.cancel()
-        await asyncio.wait([sixth])
-        release.set()
-        await asyncio.gather(*running)
-        answer = await report(7).ask(tools)
-
-    assert used(answer) == 6
-    assert len(upstream.requests) == 6
-
-
-@pytest.fixture
-def unused_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    return find

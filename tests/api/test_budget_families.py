@@ -83,6 +83,20 @@ async def test_a_raw_export_is_an_export_however_it_is_spelled(connect: Connect,
     assert used(answer, "exports") == 1
 
 
+@pytest.mark.parametrize("door", ["create_generic_pipeline", "edit_generic_pipeline"])
+@pytest.mark.parametrize("path", ["/api/query/insights", "/api/2.0/insights", "/export"])
+async def test_the_other_passthroughs_pay_as_well(connect: Connect, door: str, path: str) -> None:
+    name = {"name": "p"} if door.startswith("edit") else {}
+
+    async with connect() as tools:
+        answer = await tools.call(
+            door, url=path, method="GET", response_type="text", confirm=True, **name
+        )
+
+    assert answer.status == "ok", answer.text
+    assert used(answer, "exports" if path == "/export" else "queries") == 1
+
+
 async def test_raw_exports_and_downloads_share_an_hour(
     connect: Connect, upstream: Upstream, waits: Waits
 ) -> None:
@@ -109,16 +123,30 @@ async def test_jql_is_a_query_and_has_an_allowance_of_its_own(
             assert answer.status == "ok"
         refused = await tools.call("custom_jql_query", script="// 60")
         by_raw = await tools.call("raw_request", **QUERIES["jql"])
-        encoded = await tools.call(
-            "raw_request", url="/api/query/%6Aql", method="POST", form_data={"script": "1"}
-        )
         other = await report(2).ask(tools)
 
     assert next_slot(refused)
     assert next_slot(by_raw)
     assert "60 jql" in refused.text.lower()
     assert other.status == "ok"
-    assert next_slot(encoded)
+
+
+@pytest.mark.parametrize("path", ["/api/query/jql/", "/api/query/JQL", "/api/query/%6Aql"])
+async def test_raw_jql_is_jql_however_it_is_spelled(
+    connect: Connect, upstream: Upstream, path: str
+) -> None:
+    upstream.on(INSIGHTS, too_many(1, 400))
+
+    async with connect() as tools:
+        await report(1).ask(tools)
+        for number in range(60):
+            await tools.call("custom_jql_query", script=f"// {number}")
+        refused = await tools.call(
+            "raw_request", url=path, method="POST", form_data={"script": "1"}, confirm=True
+        )
+
+    assert next_slot(refused)
+    assert len(upstream.requests) == 62
 
 
 async def test_schemas_are_counted_by_the_minute(

@@ -7,6 +7,8 @@ from harness import Connect, Waits
 from metering import HOUR, JANUARY, left, mirror, next_slot, question, report, spend, too_many, used
 from upstream import Reply, Upstream
 
+from mixpanel_mcp.api.retry import Pacing
+
 INSIGHTS = "/api/query/insights"
 
 
@@ -220,3 +222,26 @@ async def test_a_count_above_the_limit_ends_with_its_hour(
         answer = await report(2).ask(tools)
 
     assert (answer.status, used(answer)) == ("ok", 1)
+
+
+@pytest.mark.parametrize("count", [60, 61, 70, 80, 90, 100])
+async def test_who_waited_for_the_named_moment_is_not_sent_away_again(
+    connect: Connect, upstream: Upstream, count: int
+) -> None:
+    """On a clock that stops at the very end of a pause, as coarse ones do."""
+    now = [1000.0]
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    pacing = Pacing(clock=lambda: now[0], now=lambda: now[0], sleep=sleep)
+    async with connect(pacing=pacing, cache_seconds=0) as tools:
+        await spend(tools, 1)
+        upstream.on(INSIGHTS, too_many(count, 60))
+        await report(1).ask(tools)
+        slot = next_slot(await report(1).ask(tools)).timestamp()
+        now[0] = slot - 5
+        answer = await report(1).ask(tools)
+
+    assert answer.status == "ok", answer.text
+    assert slot - 1 <= now[0] <= slot + 2

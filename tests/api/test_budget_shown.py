@@ -8,7 +8,6 @@ from harness import Connect, Era, Person, Waits
 from metering import JANUARY, left, mirror, report, spend, used
 from upstream import Reply, Upstream
 
-
 INSIGHTS = "/api/query/insights"
 EVENT = {"event": "Signed up", "properties": {"distinct_id": "ada", "time": 1_767_225_600}}
 

@@ -173,8 +173,8 @@ async def test_pages_of_a_session_are_kept_apart(connect: Connect, upstream: Ups
         for _ in range(2):
             for session, page in (("s-1", 1), ("s-1", 2), ("s-2", 1)):
                 answer = await tools.call("query_profiles", session_id=session, page=page)
+                assert answer.data["page"] == page
 
-    assert answer.data["page"] == 1
     assert len(upstream.requests) == 3
 
 
