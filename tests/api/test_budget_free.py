@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from harness import Connect, Waits
-from metering import JANUARY, left, mirror, report, used
+from metering import JANUARY, everybody_had_a_turn, left, mirror, report, used
 from upstream import Held, Upstream
 
 
@@ -88,7 +88,7 @@ async def test_a_query_that_was_left_while_it_waited_for_a_place_costs_nothing(
         running = [asyncio.create_task(report(number).ask(tools)) for number in range(5)]
         await upstream.opened(5)
         sixth = asyncio.create_task(report(6).ask(tools))
-        await asyncio.wait([sixth], timeout=0.05)
+        await everybody_had_a_turn()
         sixth.cancel()
         await asyncio.wait([sixth])
         release.set()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from harness import Connect, Person, Waits
-from metering import JANUARY, PIPELINES, mirror, report
+from metering import JANUARY, PIPELINES, everybody_had_a_turn, mirror, report
 from upstream import Drop, Held, Reply, Upstream
 
 INSIGHTS = "/api/query/insights"
@@ -116,7 +116,7 @@ async def test_a_read_after_a_write_does_not_join_one_from_before_it(
         await upstream.opened(1)
         await tools.call("delete_pipeline", name="p", confirm=True)
         asked_after = asyncio.create_task(report(1).ask(tools))
-        await asyncio.wait([asked_after], timeout=0.1)
+        await everybody_had_a_turn()
         release.set()
         answers = await asyncio.gather(slow, asked_after)
 
