@@ -4,7 +4,8 @@ MCP clients are opened inside a test (`async with connect(...) as tools`), never
 SDK's client must be left by the task that entered it.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+import socket
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
 from harness import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era, Waits, connect_with
@@ -30,6 +31,18 @@ def era(request: pytest.FixtureRequest) -> Era:
 @pytest.fixture
 def waits() -> Waits:
     return Waits()
+
+
+@pytest.fixture
+def unused_port() -> Callable[[], int]:
+    """Find a port where nobody listens."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 A module of its own, as every folder's conftest.py goes by the same module name.
 """
 
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -107,15 +108,20 @@ class Waits:
         self.pauses: list[float] = []
         self._offset = 0.0
 
-    def pacing(self) -> Pacing:
-        import time  # noqa: PLC0415
+    def clock(self) -> float:
+        return time.monotonic() + self._offset
 
+    def pass_time(self, seconds: float) -> None:
+        self._offset += seconds
+
+    def pacing(self) -> Pacing:
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
             self._offset += seconds
 
         return Pacing(
-            clock=lambda: time.monotonic() + self._offset,
+            clock=self.clock,
+            now=lambda: time.time() + self._offset,
             sleep=sleep,
             jitter=lambda low, _high: low,
         )

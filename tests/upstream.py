@@ -70,7 +70,15 @@ class Hang:
     """No answer comes; the connection stays open until the client leaves."""
 
 
-Answer = Reply | Drop | Hang | Callable[[Received], Reply]
+@dataclass(frozen=True)
+class Held:
+    """An answer that is kept back until the event."""
+
+    until: asyncio.Event
+    then: Reply | Drop | Callable[[Received], Reply]
+
+
+Answer = Reply | Drop | Hang | Held | Callable[[Received], Reply]
 
 
 class Upstream:
@@ -81,6 +89,9 @@ class Upstream:
         self.default: Answer = Reply(json={})
         self.url = ""
         self.closed_early = 0  # how often a client left before its answer
+        self.open = 0  # requests that came and are not answered yet
+        self.most_open = 0
+        self._arrived = asyncio.Event()
         self._lines: dict[str, deque[Answer]] = defaultdict(deque)
         self._always: dict[str, Answer] = {}
         self._serving: set[asyncio.Task[Any]] = set()
@@ -98,6 +109,12 @@ class Upstream:
     @property
     def last(self) -> Received:
         return self.requests[-1]
+
+    async def opened(self, count: int) -> None:
+        """Wait until so many requests are open at once."""
+        while self.open < count:
+            self._arrived.clear()
+            await self._arrived.wait()
 
     def _next(self, request: Received) -> Answer:
         line = self._lines[request.path]
@@ -169,6 +186,16 @@ class Upstream:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        self._arrived.set()
+        try:
+            if isinstance(answer, Held):
+                await answer.until.wait()
+                answer = answer.then
+        finally:
+            # Before the answer: who reads it may send the next request at once.
+            self.open -= 1
         if isinstance(answer, Drop):
             writer.transport.abort()
             return False
