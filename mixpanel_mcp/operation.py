@@ -134,6 +134,8 @@ class Permit:
 
     effect: Effect
     repeat: Repeat
+    project: str = ""
+    """Whom Mixpanel counts it for."""
 
 
 class Guard(Protocol):
@@ -206,7 +208,10 @@ class Call:
         permit = await self._permit(request)
         self._reads.append(request)
         answered = await self.client.read(
-            request, deadline=self._limit(request, permit), fresh=self._fresh
+            request,
+            project=permit.project,
+            deadline=self._limit(request, permit),
+            fresh=self._fresh,
         )
         if answered.age_seconds is not None:
             self.cached_seconds = max(answered.age_seconds, self.cached_seconds or 0.0)
@@ -220,14 +225,17 @@ class Call:
     async def send(self, request: Request) -> Reply:
         permit = await self._permit(request)
         return await self.client.send(
-            request, repeat=permit.repeat, deadline=self._limit(request, permit)
+            request,
+            project=permit.project,
+            repeat=permit.repeat,
+            deadline=self._limit(request, permit),
         )
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
         permit = await self._permit(request)
         deadline = self._limit(request, permit)
-        async with self.client.stream(request, deadline=deadline) as pieces:
+        async with self.client.stream(request, project=permit.project, deadline=deadline) as pieces:
             yield pieces
 
     async def _permit(self, request: Request) -> Permit:

@@ -20,19 +20,22 @@ import anyio
 
 from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.errors import BudgetSpentError
+from mixpanel_mcp.api.paths import readings
 from mixpanel_mcp.api.regions import Family
-from mixpanel_mcp.api.replies import Reply
+from mixpanel_mcp.api.replies import Reply, reason_of
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.api.retry import AttemptFailedError, Deadline, Outcome, Pacing
 from mixpanel_mcp.api.windows import MovingWindows
 
 _LONGEST_WAIT = 10.0
 _SHORTEST_WAIT = 0.01
+# Mixpanel has had 400 an hour; a number far beyond that is no limit.
+_LARGEST_LIMIT = 1_000
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 # Ours are a little longer than Mixpanel's, where a call arrives later than it left here.
 _MARGIN = {1: 0.2}
 _USUAL_MARGIN = 1.0
-_SPANS = {_MINUTE: "a minute", _HOUR: "an hour", _DAY: "a day"}
+_SPANS = {1: "a second", _MINUTE: "a minute", _HOUR: "an hour", _DAY: "a day"}
 
 
 class Allowance(StrEnum):
@@ -61,6 +64,13 @@ _RULES: Mapping[Allowance, _Rule] = {
     Allowance.SCHEMAS: _Rule([(5, _MINUTE)]),
     Allowance.LOOKUP_TABLES: _Rule([(100, _DAY)]),
 }
+_CALLS = {
+    Allowance.QUERIES: "queries",
+    Allowance.JQL: "JQL queries",
+    Allowance.EXPORTS: "exports",
+    Allowance.SCHEMAS: "calls of the schemas API",
+    Allowance.LOOKUP_TABLES: "replacements of lookup tables",
+}
 # What people run out of, so what each answer shows.
 _SHOWN = (Allowance.QUERIES, Allowance.EXPORTS)
 
@@ -75,20 +85,37 @@ _INSTEAD = {
 _HOURLY_COUNT = re.compile(r"(\d{1,6})/(\d{1,6}) queries running in the last hour")
 
 
+_QUERY_PATH = re.compile(r"/api/(query|2\.0)(/|$)")
+_EXPORT_PATH = re.compile(r"(/api/2\.0)?/export(/|$)")
+_PIPELINE_PATH = re.compile(r"(/api/2\.0)?/nessie(/|$)")
+_JQL_PATH = re.compile(r"/api/(query|2\.0)/jql(/|$)")
+_SCHEMAS_PATH = re.compile(r"/api/app/.*/schemas(/|$)")
+_LOOKUP_PATH = re.compile(r"/lookup-tables/.")
+
+
 def allowances_of(request: Request) -> tuple[Allowance, ...]:
-    """What a request is counted under."""
-    path = request.path.rstrip("/").lower()
-    match request.family:
-        case Family.QUERY:
-            jql = (Allowance.JQL,) if path.endswith("/jql") else ()
-            return (Allowance.QUERIES, *jql)
-        case Family.DATA:
-            return (Allowance.EXPORTS,) if path.endswith("/export") else ()
-        case Family.APP:
-            return (Allowance.SCHEMAS,) if "/schemas" in path else ()
-        case Family.INGESTION:
-            replaces = request.method == "PUT" and path.startswith("/lookup-tables/")
-            return (Allowance.LOOKUP_TABLES,) if replaces else ()
+    """What a request is counted under, in whichever way its path may be read.
+
+    A passthrough call can send any path to any host, so the host alone says too little.
+    """
+    paths = readings(request.path)
+
+    def reads_as(pattern: re.Pattern[str]) -> bool:
+        return any(pattern.match(path) for path in paths)
+
+    found: list[Allowance] = []
+    elsewhere = reads_as(_EXPORT_PATH) or reads_as(_PIPELINE_PATH)
+    if (request.family is Family.QUERY or reads_as(_QUERY_PATH)) and not elsewhere:
+        found.append(Allowance.QUERIES)
+    if reads_as(_JQL_PATH):
+        found.append(Allowance.JQL)
+    if reads_as(_EXPORT_PATH):
+        found.append(Allowance.EXPORTS)
+    if reads_as(_SCHEMAS_PATH):
+        found.append(Allowance.SCHEMAS)
+    if request.method == "PUT" and reads_as(_LOOKUP_PATH):
+        found.append(Allowance.LOOKUP_TABLES)
+    return tuple(found)
 
 
 _Counted = tuple[str, Allowance]
@@ -136,25 +163,33 @@ class Budget:
         counted = [(project, allowance) for allowance in allowances_of(request)]
         for each in counted:
             self._refuse_if_spent(each, deadline)  # before it waits for a place
+        made: list[tuple[_Counted, float]] = []
         async with AsyncExitStack() as places:
+            places.callback(self._take_back, made)
             for each in counted:
                 await self._take_place(each, places, deadline)
-            moments = [(each, await self._count(each, deadline)) for each in counted]
+            for each in counted:
+                moment = await self._count(each, deadline)
+                made.append((each, moment))
             try:
                 yield
             except AttemptFailedError as failed:
-                if failed.outcome is Outcome.NEVER_SENT:
-                    for each, moment in moments:
-                        self._made.take_back(each, moment)
+                if failed.outcome is not Outcome.NEVER_SENT:
+                    made.clear()
                 raise
+            except BaseException:
+                made.clear()
+                raise
+            else:
+                made.clear()
 
     def learn(self, request: Request, project: str, reply: Reply) -> None:
         """Take Mixpanel's own count from a 429: others' calls are in it, and its real limit."""
-        found = _HOURLY_COUNT.search(reply.text)
+        found = _HOURLY_COUNT.search(reason_of(reply))
         if found is None or Allowance.QUERIES not in allowances_of(request):
             return
         used, limit = int(found[1]), int(found[2])
-        if limit:
+        if 0 < limit <= _LARGEST_LIMIT:
             self._hourly_queries[project] = limit
         ours = self._made.used((project, Allowance.QUERIES), _HOUR)
         self._others[project] = _Others(max(0, used - ours), self._pacing.clock())
@@ -212,15 +247,27 @@ class Budget:
         limit, used = self._limit(counted, calls, seconds), self._used(counted, seconds)
         if used < limit:
             return 0.0
-        by_others = self._used_by_others(counted)
-        ours = self._made.until_fewer(counted, _counted_for(seconds), max(1, limit - by_others))
-        if not by_others:
-            return ours
-        theirs = self._others[counted[0]].until_fewer(
-            max(1, limit - (used - by_others)), self._pacing.clock()
-        )
-        # One of theirs leaving frees a slot as well as one of ours; 0 says that it cannot.
-        return min(filter(None, (ours, theirs)), default=0.0)
+        others, span = self._used_by_others(counted), _counted_for(seconds)
+        ours = used - others
+
+        def ours_fewer(than: int) -> float:
+            return self._made.until_fewer(counted, span, than)
+
+        def theirs_fewer(than: int) -> float:
+            return self._others[counted[0]].until_fewer(than, self._pacing.clock())
+
+        waits: list[float] = []
+        if limit > others:
+            waits.append(ours_fewer(limit - others))
+        if others and limit > ours:
+            waits.append(theirs_fewer(limit - ours))
+        if not waits:
+            waits.append(max(ours_fewer(1), theirs_fewer(limit)))
+        return max(_SHORTEST_WAIT, min(waits))
+
+    def _take_back(self, made: list[tuple[_Counted, float]]) -> None:
+        for counted, moment in made:
+            self._made.take_back(counted, moment)
 
     def _refuse_if_spent(self, counted: _Counted, deadline: Deadline) -> None:
         wait = self._wait(counted)
@@ -231,7 +278,7 @@ class Budget:
         while pause := self._wait(counted):
             self._refuse_if_spent(counted, deadline)
             with waiting_for(Wait.SLOT):
-                await self._pacing.sleep(max(_SHORTEST_WAIT, pause))
+                await self._pacing.sleep(pause)
         return self._made.add(counted)
 
     async def _take_place(
@@ -246,7 +293,7 @@ class Budget:
                 await places.enter_async_context(place)
         except TimeoutError:
             raise BudgetSpentError(
-                f"Nothing was sent: {at_once} {counted[1].value} of this project are running, as "
+                f"Nothing was sent: {at_once} {_CALLS[counted[1]]} of this project are running, as "
                 "many as Mixpanel allows at once. Try again in a minute, with fewer calls side by "
                 "side."
             ) from None
@@ -260,17 +307,21 @@ class Budget:
 
     def _spent(self, counted: _Counted) -> BudgetSpentError:
         project, allowance = counted
-        calls, seconds = _RULES[allowance].windows[0]
+        # The one that holds the call up.
+        calls, seconds = max(
+            _RULES[allowance].windows, key=lambda window: self._wait_for(counted, *window)
+        )
         limit = self._limit(counted, calls, seconds)
         moment = self._moment(counted)
-        minutes = math.ceil(self._wait(counted) / _MINUTE)
+        wait = self._wait(counted)
+        about = f"{math.ceil(wait / _MINUTE)} min" if wait > _MINUTE else f"{math.ceil(wait)} s"
         others = self._used_by_others(counted)
         by_others = f" (about {others} by others)" if others else ""
         instead = _INSTEAD.get(allowance)
         return BudgetSpentError(
-            f"Nothing was sent: Mixpanel allows {limit} {allowance.value} {_SPANS[seconds]} for "
+            f"Nothing was sent: Mixpanel allows {limit} {_CALLS[allowance]} {_SPANS[seconds]} for "
             f"the whole project, and they are used up{by_others}. The next slot is at {moment}, in "
-            f"about {minutes} min: do not call again before."
+            f"about {about}: do not call again before."
             + (f" Meanwhile {instead}." if instead else ""),
             data={"next_slot": moment, "budget": self.shown(project)},
         )

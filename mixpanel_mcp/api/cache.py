@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 import anyio
 
@@ -23,6 +24,15 @@ class Answered:
     age_seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A reply, since when it is kept, and the number of the question it answers."""
+
+    reply: Reply
+    since: float
+    asked: int
+
+
 @dataclass
 class _UnderWay:
     """A read that others wait for."""
@@ -38,10 +48,11 @@ class ReadCache:
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
         self._seconds = seconds
         self._clock = clock
-        self._kept: OrderedDict[Request, tuple[float, Reply]] = OrderedDict()
+        self._kept: OrderedDict[Request, _Kept] = OrderedDict()
         self._bytes = 0
         self._in_flight: dict[Request, _UnderWay] = {}
-        self._generation = 0
+        self._asked = count(1)
+        self._written_after = 0
 
     async def read(
         self, request: Request, send: Callable[[], Awaitable[Reply]], *, fresh: bool
@@ -67,15 +78,18 @@ class ReadCache:
             # Its caller left before the answer: the next in line sends.
 
     def clear(self) -> None:
-        """Forget everything: something was written, so what is kept may be wrong."""
+        """Forget everything: something was written, so what is kept may be wrong.
+
+        Reads under way began before it, so nobody joins them any more.
+        """
         self._kept.clear()
         self._bytes = 0
-        self._generation += 1
+        self._in_flight.clear()
+        self._written_after = next(self._asked)
 
     def forget(self, request: Request) -> None:
-        _, reply = self._kept.pop(request, (0.0, None))
-        if reply is not None:
-            self._bytes -= len(reply.body)
+        if (kept := self._kept.pop(request, None)) is not None:
+            self._bytes -= len(kept.reply.body)
 
     async def _lead(self, request: Request, send: Callable[[], Awaitable[Reply]]) -> Reply:
         """Send for everybody who asks the same meanwhile."""
@@ -86,23 +100,28 @@ class ReadCache:
             shared.error = error
             raise
         finally:
-            del self._in_flight[request]
+            if self._in_flight.get(request) is shared:
+                del self._in_flight[request]
             shared.done.set()
         return shared.reply
 
     async def _send(self, request: Request, send: Callable[[], Awaitable[Reply]]) -> Reply:
-        generation = self._generation
+        asked = next(self._asked)
         reply = await send()
         # What was asked before a write and answered after it belongs to neither.
-        if generation == self._generation:
-            self._keep(request, reply)
+        if asked > self._written_after:
+            self._keep(request, _Kept(reply, self._clock(), asked))
         return reply
 
-    def _keep(self, request: Request, reply: Reply) -> None:
+    def _keep(self, request: Request, new: "_Kept") -> None:
+        reply = new.reply
         if reply.status != 200 or not self._seconds or len(reply.body) > _LARGEST_REPLY:
             return
+        old = self._kept.get(request)
+        if old is not None and old.asked > new.asked:
+            return  # it came late, and a younger question is answered already
         self.forget(request)
-        self._kept[request] = (self._clock(), reply)
+        self._kept[request] = new
         self._bytes += len(reply.body)
         while self._bytes > _MOST_BYTES:
             self.forget(next(iter(self._kept)))
@@ -111,8 +130,8 @@ class ReadCache:
         found = self._kept.get(request)
         if found is None:
             return None
-        age = self._clock() - found[0]
+        age = self._clock() - found.since
         if age >= self._seconds:
             self.forget(request)
             return None
-        return Answered(found[1], age)
+        return Answered(found.reply, age)

@@ -48,7 +48,9 @@ class MixpanelClient:
         self._cache = ReadCache(cache_seconds, self.pacing.clock)
         self._opened: Transport | None = None
 
-    async def read(self, request: Request, *, deadline: Deadline, fresh: bool) -> Answered:
+    async def read(
+        self, request: Request, *, project: str, deadline: Deadline, fresh: bool
+    ) -> Answered:
         """Answer a read from the cache, with an equal read under way, or by sending it.
 
         Raises:
@@ -56,16 +58,25 @@ class MixpanelClient:
         """
 
         async def send() -> Reply:
-            return await self.send(request, repeat=Repeat.READ, deadline=deadline)
+            return await self.send(request, project=project, repeat=Repeat.READ, deadline=deadline)
 
+        deadline.remaining()  # it runs from here, also while somebody else's read is waited for
         return await self._cache.read(request, send, fresh=fresh)
 
     def forget(self, request: Request) -> None:
         """Keep a read's reply no longer: nothing could be concluded from it."""
         self._cache.forget(request)
 
-    async def send(self, request: Request, *, repeat: Repeat, deadline: Deadline) -> Reply:
+    async def send(
+        self, request: Request, *, project: str, repeat: Repeat, deadline: Deadline
+    ) -> Reply:
         """Send and read the whole reply, whatever its status short of 429 and 5xx.
+
+        Args:
+            request: what is sent.
+            project: the id of the project that Mixpanel counts it for.
+            repeat: how often it may arrive.
+            deadline: the end of the whole call.
 
         Raises:
             NotConfiguredError, BudgetSpentError: nothing was sent.
@@ -81,14 +92,14 @@ class MixpanelClient:
             return reply
 
         try:
-            return await self._repeated(request, repeat, deadline, attempt)
+            return await self._repeated(request, project, repeat, deadline, attempt)
         finally:
             if repeat is not Repeat.READ:
                 self._cache.clear()
 
     @asynccontextmanager
     async def stream(
-        self, request: Request, *, deadline: Deadline
+        self, request: Request, *, project: str, deadline: Deadline
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Open a read whose body is consumed piece by piece; only the opening is retried.
 
@@ -111,7 +122,7 @@ class MixpanelClient:
                     open_reply.push_async_callback(opening.pop_all().aclose)
                     return response
 
-            response = await self._repeated(request, Repeat.READ, deadline, attempt)
+            response = await self._repeated(request, project, Repeat.READ, deadline, attempt)
             try:
                 with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.STREAM):
                     pieces = counted(request, response.raw(), self.pacing)
@@ -128,12 +139,15 @@ class MixpanelClient:
     async def _repeated(
         self,
         request: Request,
+        project: str,
         repeat: Repeat,
         deadline: Deadline,
         attempt: Callable[[float], Awaitable[_Answer]],
     ) -> _Answer:
-        self._credential(request)  # what cannot be sent shall not wait for a slot
-        project = self._project(request)
+        # What cannot be sent shall neither wait for a slot nor cost one.
+        self._credential(request)
+        self._transport()
+        before: AttemptFailedError | None = None
         timed_out = made = 0
         while True:
             made += 1
@@ -146,7 +160,13 @@ class MixpanelClient:
                     answer = _bounded(attempt, seconds)
                     with waiting_for(Wait.ANSWER):
                         return await logged(request, answer, number=made, pacing=self.pacing)
+            except errors.BudgetSpentError:
+                if before is None:
+                    raise
+                # Something was sent, so what became of that is the answer.
+                raise _gave_up(request, repeat, before, None) from before
             except AttemptFailedError as failed:
+                before = failed
                 if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
                     self.budget.learn(request, project, failed.reply)
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
@@ -160,10 +180,6 @@ class MixpanelClient:
             with waiting_for(Wait.RETRY):
                 await self.pacing.sleep(pause)
 
-    def _project(self, request: Request) -> str:
-        """The project that Mixpanel counts a request for."""
-        return dict(request.query).get("project_id") or str(self.connection.project_id or "")
-
     def _pause(self, request: Request, failed: AttemptFailedError, made: int) -> float:
         reply = failed.reply
         asked = retry_after_seconds(reply.headers, self.pacing.now()) if reply else None
@@ -172,18 +188,22 @@ class MixpanelClient:
     @asynccontextmanager
     async def _exchange(self, request: Request, seconds: float) -> AsyncGenerator["Response"]:
         credential = self._credential(request)
-        if self._opened is None:
-            # httpx costs more to import than the rest of this package together.
-            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
-
-            self._opened = Transport(self.connection)
         url = origin(self.connection, request.region, request.family) + request.path
         if request.query:
             url += "?" + urlencode(request.query)
         body = gzip.compress(request.body, 6, mtime=0) if request.compress else request.body
         headers = [*_headers(request), *credential]
-        async with self._opened.exchange(request.method, url, headers, body, seconds) as response:
+        transport = self._transport()
+        async with transport.exchange(request.method, url, headers, body, seconds) as response:
             yield response
+
+    def _transport(self) -> "Transport":
+        if self._opened is None:
+            # httpx costs more to import than the rest of this package together.
+            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
+
+            self._opened = Transport(self.connection)
+        return self._opened
 
     def _credential(self, request: Request) -> Pairs:
         match request.credential:

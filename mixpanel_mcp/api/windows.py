@@ -35,6 +35,6 @@ class MovingWindows:
     def until_fewer(self, key: Hashable, seconds: float, calls: int) -> float:
         """How many seconds from now fewer than `calls` are left in the window, if none is added."""
         made = self._calls[key]
-        if len(made) < calls or calls < 1:
+        if len(made) < calls:
             return 0.0
         return max(0.0, made[-calls] + seconds - self._clock())

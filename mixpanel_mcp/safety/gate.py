@@ -1,6 +1,7 @@
 """The gate that every request of a call passes before it leaves."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
@@ -72,7 +73,20 @@ class Gate:
         if final:
             summary = redactor(self._all_connections, self._secrets).text(_together(final))
             await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
-        return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
+        return [
+            Permit(judgement.effect, judgement.repeat, self._counted_for(judgement))
+            for judgement in judgements
+        ]
+
+    def _counted_for(self, judgement: Judgement) -> str:
+        """The project that the call is for, or else the one that the request names."""
+        if self._project_id is None and len(judgement.projects) == 1:
+            (named,) = judgement.projects
+            # `0777` and `+777` are 777 to whoever reads numbers.
+            self._entry.project = (
+                int(named) if re.fullmatch(r"\s*\+?[0-9]{1,15}\s*", named) else None
+            )
+        return str(self._entry.project or "")
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
         effect = max((judgement.effect for judgement in judgements), default=Effect.READS)
