@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sandbox_client import TOKEN, event, update
 
+from mixpanel_mcp.sandbox.demo import truth
+
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
 
@@ -73,7 +75,7 @@ async def test_reset_forgets_everything(empty: SandboxClient) -> None:
 async def test_reset_brings_the_demo_back(empty: SandboxClient) -> None:
     await empty.control("reset", {})
 
-    assert (await empty.query_profiles()).json()["total"] == 1_000
+    assert (await empty.query_profiles()).json()["total"] == truth.USERS
 
 
 @pytest.mark.parametrize(
