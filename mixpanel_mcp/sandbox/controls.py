@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mixpanel_mcp.sandbox.authentication import is_service_account
 from mixpanel_mcp.sandbox.bodies import read_body
 from mixpanel_mcp.sandbox.clock import moment
+from mixpanel_mcp.sandbox.data_groups import data_group_id, declare
 from mixpanel_mcp.sandbox.faults import Fault
 from mixpanel_mcp.sandbox.json_values import NotJsonError, is_object, parse_json, write_json
 from mixpanel_mcp.sandbox.replies import RefusedError
@@ -69,6 +70,10 @@ class SavedCohort(_Body):
         return self
 
 
+class DeclaredGroup(_Body):
+    group_key: str = Field(min_length=1)
+
+
 class Reset(_Body):
     demo: bool = True
 
@@ -91,6 +96,13 @@ async def save_cohort(request: Request) -> Response:
     created = moment(project.clock.now()).strftime("%Y-%m-%d %H:%M:%S")
     identifier = await to_thread.run_sync(project.save, "cohort", {**body, "created": created})
     return JSONResponse({"id": identifier})
+
+
+async def declare_group(request: Request) -> Response:
+    key = (await _read(request, DeclaredGroup)).group_key
+    await to_thread.run_sync(declare, project_of(request), [key])
+    # As a text: not every JSON parser keeps 64 bits.
+    return JSONResponse({"data_group_id": str(data_group_id(key))})
 
 
 async def order_fault(request: Request) -> Response:

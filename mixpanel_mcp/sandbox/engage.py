@@ -2,7 +2,8 @@
 
 Sources: `query.openapi.yaml#/engage`, reference page `engage-query`. `total` is the number of all
 matches, as official helpers use it; the specification calls it the number in the payload. A
-distinct_id that a cohort has and no profile belongs to comes without `$properties`.
+distinct_id that a cohort has and no profile belongs to comes without `$properties`. With
+`data_group_id` the profiles are those of groups, and `$distinct_id` is the id of each group.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import to_thread
 from starlette.responses import JSONResponse, Response
 
-from mixpanel_mcp.analytics.profiles import profile_ids, read_profiles
+from mixpanel_mcp.analytics.profiles import (
+    Properties,
+    group_ids,
+    profile_ids,
+    read_groups,
+    read_profiles,
+)
 from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.bodies import parse_form, read_body
+from mixpanel_mcp.sandbox.data_groups import group_key_of
 from mixpanel_mcp.sandbox.json_values import (
     JsonObject,
     NotJsonError,
@@ -46,6 +54,8 @@ class EngageQuery(NamedTuple):
     distinct_ids: tuple[str, ...] | None
     cohort: int | None
     include_all_users: bool
+    group_key: str | None
+    """Of groups, where their profiles are asked for."""
 
 
 class EngageSessions:
@@ -98,7 +108,7 @@ def _answer(project: Project, parameters: Parameters) -> Response:
         {
             "page": page,
             "page_size": PAGE_SIZE,
-            "results": _results(project, shown, output_properties),
+            "results": _results(_profiles(project, query, shown), shown, output_properties),
             "session_id": session_id,
             "status": "ok",
             "total": len(distinct_ids),
@@ -117,19 +127,22 @@ def _query(project: Project, parameters: Parameters) -> EngageQuery:
         raise parameters.refuse("behaviors and filter_by_cohort are mutually exclusive")
     distinct_ids = _distinct_ids(parameters)
     include_all_users = parameters.switch("include_all_users")
+    group_key = _group_key(project, parameters)
     if where is not None:
         raise not_computed("where expressions")
     if behaviors is not None:
         raise not_computed("behaviors")
-    if parameters.text("data_group_id") is not None:
-        raise not_computed("queries of group profiles (data_group_id)")
     if cohort is not None and "where" in project.saved("cohort")[cohort]:
         raise not_computed("cohorts that are defined by where")
-    return EngageQuery(distinct_ids, cohort, include_all_users is not False)
+    return EngageQuery(distinct_ids, cohort, include_all_users is not False, group_key)
 
 
 def _matches(project: Project, query: EngageQuery) -> list[str]:
-    known = profile_ids(project.store)
+    known = (
+        profile_ids(project.store)
+        if query.group_key is None
+        else group_ids(project.store, query.group_key)
+    )
     matches = known
     if query.cohort is not None:
         members: list[str] = project.saved("cohort")[query.cohort]["distinct_ids"]
@@ -142,10 +155,19 @@ def _matches(project: Project, query: EngageQuery) -> list[str]:
     return matches
 
 
+def _profiles(
+    project: Project, query: EngageQuery, distinct_ids: list[str]
+) -> dict[str, Properties]:
+    key = query.group_key
+    if key is None:
+        return read_profiles(project.store, distinct_ids)
+    groups = read_groups(project.store, {(key, each) for each in distinct_ids})
+    return {group_id: properties for (_, group_id), properties in groups.items()}
+
+
 def _results(
-    project: Project, distinct_ids: list[str], output_properties: list[str] | None
+    profiles: dict[str, Properties], distinct_ids: list[str], output_properties: list[str] | None
 ) -> list[dict[str, Any]]:
-    profiles = read_profiles(project.store, distinct_ids)
     results: list[dict[str, Any]] = []
     for distinct_id in distinct_ids:
         result: dict[str, Any] = {"$distinct_id": distinct_id}
@@ -167,6 +189,16 @@ def _distinct_ids(parameters: Parameters) -> tuple[str, ...] | None:
     if one is not None:
         return (one,)
     return None if many is None else tuple(many)
+
+
+def _group_key(project: Project, parameters: Parameters) -> str | None:
+    identifier = parameters.integer("data_group_id", least=-(2**63))
+    if identifier is None:
+        return None
+    key = group_key_of(project, identifier)
+    if key is None:
+        raise parameters.refuse(f"data group {identifier} does not exist in this project")
+    return key
 
 
 def _behaviors(parameters: Parameters) -> list[Any] | None:

@@ -46,9 +46,9 @@ class Parameters:
         value = self.text(name)
         if value is None:
             return None
-        if not re.fullmatch(r"-?\d{1,18}", value):
+        number = int(value) if re.fullmatch(r"-?\d{1,19}", value, re.ASCII) else None
+        if number is None or not -(2**63) <= number < 2**63:
             raise self.refuse(f"{name} must be an integer")
-        number = int(value)
         if number < least:
             raise self.refuse(f"{name} must be at least {least}")
         if most is not None and number > most:

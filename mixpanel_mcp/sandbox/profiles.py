@@ -23,6 +23,7 @@ from mixpanel_mcp.sandbox.acknowledgement import Receipt, acknowledge
 from mixpanel_mcp.sandbox.authentication import is_our_token
 from mixpanel_mcp.sandbox.bodies import MissingDataError, Submission, read_submission
 from mixpanel_mcp.sandbox.clock import moment
+from mixpanel_mcp.sandbox.data_groups import declare
 from mixpanel_mcp.sandbox.identities import original_ids
 from mixpanel_mcp.sandbox.ingestion import check_count
 from mixpanel_mcp.sandbox.json_values import JsonObject, is_number, is_object
@@ -110,6 +111,7 @@ def _update_groups(project: Project, submission: Submission) -> Receipt:
             after = updated(change.update, found.get(change.group))
             found[change.group] = touched[change.group] = after
         write_groups(project.store, touched)
+        declare(project, (key for key, _ in touched))
     return receipt
 
 

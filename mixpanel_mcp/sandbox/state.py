@@ -23,14 +23,15 @@ if TYPE_CHECKING:
     from mixpanel_mcp.sandbox.faults import Faults
     from mixpanel_mcp.sandbox.requests_log import RequestsLog
 
-Kind = Literal["funnel", "insights", "cohort", "pipeline", "project"]
+Kind = Literal["funnel", "insights", "cohort", "pipeline", "group", "project"]
 
-# Ids start where nobody mistakes one kind for another.
+# Ids start where nobody mistakes one kind for another. A group's id follows from its key.
 _FIRST_IDS: dict[Kind, int] = {
     "funnel": 7001,
     "insights": 81001,
     "cohort": 5001,
     "pipeline": 1,
+    "group": 1,
     "project": 1,
 }
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,7 +18,20 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def empty() -> AsyncIterator[SandboxClient]:
     """Call an empty project that lives on 10 March 2026."""
-    app = create_app(demo=False, today=lambda: TODAY)
+    async with _client(demo=False) as client:
+        yield client
+
+
+@pytest.fixture
+async def demo() -> AsyncIterator[SandboxClient]:
+    """Call the demo project as it is on 10 March 2026."""
+    async with _client(demo=True) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _client(*, demo: bool) -> AsyncIterator[SandboxClient]:
+    app = create_app(demo=demo, today=lambda: TODAY)
     app.state.project.open()
     transport = httpx.ASGITransport(app=app)
     async with SandboxClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -127,7 +127,6 @@ async def test_a_cohort_shows_ids_without_profiles_unless_told_not_to(
             "behaviors": '[{"window": "90d", "name": "b", "event_selectors": [{"event": "E"}]}]',
             "where": 'behaviors["b"] > 0',
         },
-        {"data_group_id": "-8123"},
         {"filter_by_cohort": '{"id": 5001}'},
     ],
 )
