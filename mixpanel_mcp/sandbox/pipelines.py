@@ -2,8 +2,8 @@
 
 Sources: `data-pipelines.openapi.yaml`, pages `create-warehouse-pipeline`, `old-pipelines`. Nothing
 is ever sent anywhere. What the pages leave open: a dated pipeline whose window has passed no longer
-counts against the limit; an edit without `events` leaves them; an edit or a cancel answers `{}`; the
-timeline needs a name and shows the days of which something was synced.
+counts against the limit; an edit without `events` leaves them; an edit or a cancel answers `{}`;
+the timeline needs a name and shows the days of which something was synced.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from sandbox_client import TODAY, SandboxClient
 from mixpanel_mcp.sandbox import create_app, running_sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
     from mixpanel_mcp.sandbox import RunningSandbox
 
@@ -30,7 +30,7 @@ async def demo() -> AsyncIterator[SandboxClient]:
 
 
 @asynccontextmanager
-async def _client(*, demo: bool) -> AsyncIterator[SandboxClient]:
+async def _client(*, demo: bool) -> AsyncGenerator[SandboxClient]:
     app = create_app(demo=demo, today=lambda: TODAY)
     app.state.project.open()
     transport = httpx.ASGITransport(app=app)

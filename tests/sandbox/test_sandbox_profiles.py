@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sandbox_client import TOKEN, event, update
 
-from mixpanel_mcp.analytics.profiles import read_groups
-
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
 
