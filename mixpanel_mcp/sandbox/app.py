@@ -26,7 +26,7 @@ from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.requests_log import RequestsLog, RequestsLogMiddleware
-from mixpanel_mcp.sandbox.state import Project
+from mixpanel_mcp.sandbox.state import IdMerge, Project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -79,6 +79,7 @@ def create_app(
     demo: bool = True,
     data: Path | None = None,
     today: Callable[[], date] | None = None,
+    id_merge: IdMerge | None = None,
 ) -> Starlette:
     """Build the application. Its data is opened at the start, or by the first request."""
     faults, requests_log = Faults(), RequestsLog()
@@ -86,6 +87,7 @@ def create_app(
         Clock(today),
         demo=demo,
         data=data,
+        id_merge=id_merge,
         faults=faults,
         requests_log=requests_log,
         sessions=EngageSessions(),

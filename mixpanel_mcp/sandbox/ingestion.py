@@ -16,9 +16,10 @@ from mixpanel_mcp.analytics.events import Event, add_events
 from mixpanel_mcp.sandbox.acknowledgement import Receipt, acknowledge
 from mixpanel_mcp.sandbox.authentication import is_our_token, require_importer
 from mixpanel_mcp.sandbox.bodies import MissingDataError, Submission, read_submission
-from mixpanel_mcp.sandbox.identities import IDENTITY_EVENTS, Identities
+from mixpanel_mcp.sandbox.identities import OriginalIdentities, is_identity
 from mixpanel_mcp.sandbox.json_values import is_object
 from mixpanel_mcp.sandbox.replies import refused_ingestion
+from mixpanel_mcp.sandbox.simplified_identities import SimplifiedIdentities
 from mixpanel_mcp.sandbox.state import Project, project_of
 from mixpanel_mcp.sandbox.validation import (
     InvalidRecordError,
@@ -119,13 +120,13 @@ def _store(
     receipt = Receipt()
     events: list[Event] = []
     with project.store.transaction():
-        identities = Identities(project.store, records)
+        identities = _identities(project, records)
         for index, record in enumerate(records):
             try:
-                if _is_identity(record) and (importing or _has_our_token(record)):
+                if is_identity(record) and (importing or _has_our_token(record)):
                     event = identities.event(record, project.clock.now(), importing=importing)
                 else:
-                    event = check(record)
+                    event = check(identities.identified(record))
             except InvalidRecordError as error:
                 receipt.failures.append(_failure(index, record, error))
                 continue
@@ -133,9 +134,16 @@ def _store(
             # `bot-traffic`: an event with a truthy `$ignore` is dropped without a word.
             if event and not _properties(record).get("$ignore"):
                 events.append(event)
+                identities.note(record, event)
         add_events(project.store, events)
         identities.save()
     return receipt
+
+
+def _identities(project: Project, records: list[Any]) -> OriginalIdentities | SimplifiedIdentities:
+    if project.id_merge == "simplified":
+        return SimplifiedIdentities(project.store)
+    return OriginalIdentities(project.store, records)
 
 
 def _failure(index: int, record: object, error: InvalidRecordError) -> dict[str, Any]:
@@ -145,11 +153,6 @@ def _failure(index: int, record: object, error: InvalidRecordError) -> dict[str,
         "field": error.field.encode(errors="replace").decode(),
         "message": error.message.encode(errors="replace").decode(),
     }
-
-
-def _is_identity(record: object) -> bool:
-    name = record.get("event") if is_object(record) else None
-    return isinstance(name, str) and name in IDENTITY_EVENTS
 
 
 def _has_our_token(record: object) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from mixpanel_mcp.sandbox import PASSWORD, PROJECT_ID, TOKEN, USERNAME
+from mixpanel_mcp.sandbox import PASSWORD, PROJECT_ID, TOKEN, USERNAME, create_app
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from mixpanel_mcp.sandbox.state import Project
 
 TODAY = date(2026, 3, 10)
@@ -77,6 +80,17 @@ class SandboxClient(httpx.AsyncClient):
         response = await self.post(f"/sandbox/{path}", json=body)
         assert response.status_code == 200, response.text
         return response.json()
+
+
+@asynccontextmanager
+async def called_in_process(**options: Any) -> AsyncGenerator[SandboxClient]:
+    """Call a sandbox of its own, which lives on 10 March 2026."""
+    app = create_app(today=lambda: TODAY, **options)
+    app.state.project.open()
+    transport = httpx.ASGITransport(app=app)
+    async with SandboxClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
+    app.state.project.close()
 
 
 def event(name: str = "Song played", /, **properties: Any) -> dict[str, Any]:
