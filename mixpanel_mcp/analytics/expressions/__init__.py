@@ -1,0 +1,25 @@
+"""Mixpanel's segmentation expressions (`where`, `on`, selectors), compiled to SQL."""
+
+from mixpanel_mcp.analytics.expressions.bindings import Bindings
+from mixpanel_mcp.analytics.expressions.compiler import (
+    Subject,
+    condition,
+    number,
+    segment,
+)
+from mixpanel_mcp.analytics.expressions.errors import ExpressionError
+from mixpanel_mcp.analytics.expressions.parser import MAX_HEIGHT, parse
+from mixpanel_mcp.analytics.expressions.syntax import Expression, needs_user
+
+__all__ = [
+    "MAX_HEIGHT",
+    "Bindings",
+    "Expression",
+    "ExpressionError",
+    "Subject",
+    "condition",
+    "needs_user",
+    "number",
+    "parse",
+    "segment",
+]
