@@ -4,12 +4,13 @@ from mixpanel_mcp.analytics.expressions.bindings import Bindings
 from mixpanel_mcp.analytics.expressions.compiler import (
     Subject,
     condition,
+    needs_user,
     number,
     segment,
 )
 from mixpanel_mcp.analytics.expressions.errors import ExpressionError
 from mixpanel_mcp.analytics.expressions.parser import MAX_HEIGHT, parse
-from mixpanel_mcp.analytics.expressions.syntax import Expression, needs_user
+from mixpanel_mcp.analytics.expressions.syntax import Expression
 
 __all__ = [
     "MAX_HEIGHT",

@@ -40,6 +40,7 @@ from mixpanel_mcp.analytics.expressions.syntax import (
     Property,
     Scalar,
     Source,
+    reads_user,
 )
 from mixpanel_mcp.analytics.expressions.values import Value
 from mixpanel_mcp.analytics.json_access import Kind, json_value, pointer
@@ -100,6 +101,15 @@ def number(text: str, subject: Subject, bindings: Bindings) -> str:
     """
     value = _Compiler(subject, bindings).value(parse(text))
     return value.sql(Kind.NUMBER) if value.may_be(Kind.NUMBER) else "CAST(NULL AS DOUBLE)"
+
+
+def needs_user(*texts: str | None) -> bool:
+    """Whether any of the expressions about events reads the profile of the event's user.
+
+    Raises:
+        ExpressionError: one is no expression.
+    """
+    return any(reads_user(parse(text)) for text in texts if text is not None)
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,8 @@ def operands(expression: Expression) -> tuple[Expression, ...]:
             return expression.operands
 
 
-def needs_user(expression: Expression) -> bool:
+def reads_user(expression: Expression) -> bool:
     """Whether it reads the profile of an event's user."""
     if isinstance(expression, Property):
         return expression.source is Source.USER
-    return any(map(needs_user, operands(expression)))
+    return any(map(reads_user, operands(expression)))
