@@ -24,6 +24,7 @@ from mixpanel_mcp.sandbox.clock import Clock
 from mixpanel_mcp.sandbox.engage import EngageSessions
 from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
+from mixpanel_mcp.sandbox.limits import Limits, LimitsMiddleware
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.requests_log import RequestsLog, RequestsLogMiddleware
 from mixpanel_mcp.sandbox.state import IdMerge, Project
@@ -80,9 +81,11 @@ def create_app(
     data: Path | None = None,
     today: Callable[[], date] | None = None,
     id_merge: IdMerge | None = None,
+    limits: bool = False,
 ) -> Starlette:
     """Build the application. Its data is opened at the start, or by the first request."""
     faults, requests_log = Faults(), RequestsLog()
+    counters = Limits() if limits else None
     project = Project(
         Clock(today),
         demo=demo,
@@ -91,6 +94,7 @@ def create_app(
         faults=faults,
         requests_log=requests_log,
         sessions=EngageSessions(),
+        limits=counters,
     )
 
     @asynccontextmanager
@@ -104,6 +108,7 @@ def create_app(
         middleware=[
             Middleware(LoopbackMiddleware),
             Middleware(RequestsLogMiddleware, requests_log),
+            *([Middleware(LimitsMiddleware, counters)] if counters else []),
             Middleware(FaultsMiddleware, faults),
             Middleware(_OpenMiddleware, project),
         ],

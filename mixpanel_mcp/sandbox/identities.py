@@ -38,11 +38,7 @@ CREATE TABLE IF NOT EXISTS sandbox_merges (
     distinct_id VARCHAR NOT NULL,
     merged_id VARCHAR NOT NULL,
     failure_reason VARCHAR
-);
-CREATE TABLE IF NOT EXISTS canonical_ids (
-    distinct_id VARCHAR PRIMARY KEY,
-    canonical_id VARCHAR NOT NULL
-);
+)
 """
 
 _UUID_4 = re.compile(

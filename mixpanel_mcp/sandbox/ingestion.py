@@ -44,7 +44,7 @@ async def track(request: Request) -> Response:
     except MissingDataError as error:
         nothing = Submission([], dict(request.query_params))
         return acknowledge(nothing, Receipt(error=str(error)))
-    check_count(submission)
+    admit(request, submission)
     caller = None
     if submission.on("ip") and request.client:
         caller = hashlib.sha256(request.client.host.encode()).hexdigest()[:32]
@@ -62,14 +62,18 @@ async def import_events(request: Request) -> Response:
         raise refused_ingestion(
             400, str(error), num_records_imported=0, failed_records=[]
         ) from error
-    check_count(submission)
+    admit(request, submission)
     work = _import_strictly if submission.switches.get("strict") == "1" else _import_leniently
     return await to_thread.run_sync(work, project_of(request), submission)
 
 
-def check_count(submission: Submission) -> None:
+def admit(request: Request, submission: Submission) -> None:
+    """Let a batch in that is neither too large nor too soon, or refuse."""
     if len(submission.records) > MOST_RECORDS:
         raise refused_ingestion(413, f"request exceeds max limit of {MOST_RECORDS} records")
+    limits = project_of(request).limits
+    if limits is not None:
+        limits.admit(request.url.path, submission)
 
 
 def _track(project: Project, submission: Submission, caller: str | None) -> Response:

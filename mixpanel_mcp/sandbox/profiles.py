@@ -25,7 +25,7 @@ from mixpanel_mcp.sandbox.bodies import MissingDataError, Submission, read_submi
 from mixpanel_mcp.sandbox.canonical_ids import canonical_ids
 from mixpanel_mcp.sandbox.clock import moment
 from mixpanel_mcp.sandbox.data_groups import declare
-from mixpanel_mcp.sandbox.ingestion import check_count
+from mixpanel_mcp.sandbox.ingestion import admit
 from mixpanel_mcp.sandbox.json_values import JsonObject, is_number, is_object
 from mixpanel_mcp.sandbox.profile_updates import (
     GROUP_VERBS,
@@ -77,7 +77,7 @@ async def _receive(request: Request, work: Callable[[Project, Submission], Recei
     except MissingDataError as error:
         nothing = Submission([], dict(request.query_params))
         return acknowledge(nothing, Receipt(error=str(error)))
-    check_count(submission)
+    admit(request, submission)
     return acknowledge(submission, await to_thread.run_sync(work, project_of(request), submission))
 
 
