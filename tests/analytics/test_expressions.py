@@ -55,7 +55,7 @@ def value_of(store: Store, text: str, properties: str = "{}") -> Any:
         ("foo", 1),
         ("TRUE", 1),
         ('"open', 1),
-        ('1 == x"', 6),
+        ('1 == x"', 7),
         ('"a" "b"', 5),
         (r'"\q"', 2),
         (r'"\ud800"', 1),
