@@ -20,8 +20,8 @@ Facet = Callable[[], str]
 class Value:
     facets: Mapping[Kind, Facet]
     """For each kind that the value may have."""
-    moment: bool = False
-    """Whether it came from datetime(): then it compares with the ISO dates of properties."""
+    certain: bool = False
+    """Of one kind and never undefined, as a literal is: less SQL tells it from another value."""
 
     def may_be(self, *kinds: Kind) -> bool:
         return any(kind in self.facets for kind in kinds)
