@@ -31,23 +31,33 @@ def events_source(
     user = "profiles.properties" if with_user else "NULL::JSON"
     join = "LEFT JOIN profiles USING (distinct_id)" if with_user else ""
     return f"""(
+    WITH {_COUNTED.format(condition=_condition(bindings, from_time, to_time, names))}
     SELECT event, distinct_id, time, insert_id, processed, counted.properties,
         {user} AS user_properties
-    FROM ({_counted(_condition(bindings, from_time, to_time, names))}) AS counted {join}
+    FROM counted {join}
 )"""  # noqa: S608  # every value is a parameter
 
 
-def _counted(condition: str) -> str:
-    return f"""
-    SELECT event, COALESCE(canonical_id, events.distinct_id) AS distinct_id,
-        time, insert_id, processed, properties
-    FROM events LEFT JOIN canonical_ids ON canonical_ids.distinct_id = events.distinct_id
-    WHERE {condition}
-    QUALIFY row_number() OVER (
-        PARTITION BY event, COALESCE(canonical_id, events.distinct_id), time, insert_id
-        ORDER BY events.rowid DESC
-    ) = 1
-"""  # noqa: S608  # every value is a parameter
+# To put every event through a window, with its properties, takes longer and more memory than all
+# the rest of a report. Few are sent twice: equal hashes find them, and what else has one's hash.
+_COUNTED = """sent AS NOT MATERIALIZED (
+        SELECT event, COALESCE(canonical_id, events.distinct_id) AS distinct_id,
+            time, insert_id, processed, properties, events.rowid AS arrival
+        FROM events LEFT JOIN canonical_ids ON canonical_ids.distinct_id = events.distinct_id
+        WHERE {condition}
+    ), repeated AS (
+        SELECT hash(event, distinct_id, time, insert_id) AS key
+        FROM sent GROUP BY key HAVING count(*) > 1
+    ), superseded AS (
+        SELECT arrival FROM (
+            SELECT arrival, row_number() OVER (
+                PARTITION BY event, distinct_id, time, insert_id ORDER BY arrival DESC
+            ) AS age
+            FROM sent WHERE hash(event, distinct_id, time, insert_id) IN (SELECT key FROM repeated)
+        ) WHERE age > 1
+    ), counted AS (
+        SELECT * FROM sent WHERE arrival NOT IN (SELECT arrival FROM superseded)
+    )"""
 
 
 def _condition(
