@@ -57,13 +57,6 @@ def read_groups(store: Store, ids: Collection[GroupId]) -> dict[GroupId, Propert
     return {name: properties for name, properties in found.items() if name in ids}
 
 
-def group_ids(store: Store, group_key: str) -> list[str]:
-    rows = store.rows(
-        "SELECT group_id FROM groups WHERE group_key = $key ORDER BY group_id", {"key": group_key}
-    )
-    return [group_id for (group_id,) in rows]
-
-
 def write_groups(store: Store, groups: Mapping[GroupId, Properties | None]) -> None:
     """Put each group profile in place of the old one; None takes it away."""
     with store.transaction():

@@ -12,19 +12,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mixpanel_mcp.sandbox import (
+    cohorts,
     controls,
     engage,
     export,
+    funnel_reports,
     ingestion,
+    insights_reports,
     pipelines,
     profiles,
     reports,
+    retention_reports,
 )
 from mixpanel_mcp.sandbox.clock import Clock
 from mixpanel_mcp.sandbox.engage import EngageSessions
 from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
 from mixpanel_mcp.sandbox.limits import Limits, LimitsMiddleware
+from mixpanel_mcp.sandbox.queries import answering
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.requests_log import RequestsLog, RequestsLogMiddleware
 from mixpanel_mcp.sandbox.state import IdMerge, Project
@@ -47,10 +52,12 @@ _INGESTION: tuple[tuple[str, list[str], Endpoint], ...] = (
 )
 _QUERY: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/engage", ["POST"], engage.query_profiles),
-    ("/funnels/list", ["GET"], reports.list_funnels),
-    ("/funnels", ["GET"], reports.query_funnel),
-    ("/insights", ["GET"], reports.query_insights),
-    ("/cohorts/list", ["POST"], reports.list_cohorts),
+    ("/funnels/list", ["GET"], answering(funnel_reports.list_funnels)),
+    ("/funnels", ["GET"], answering(funnel_reports.query_funnel)),
+    ("/insights", ["GET"], answering(insights_reports.query_insights)),
+    ("/retention", ["GET"], answering(retention_reports.query_retention)),
+    ("/retention/addiction", ["GET"], answering(retention_reports.query_frequency)),
+    ("/cohorts/list", ["POST"], answering(cohorts.list_cohorts)),
     ("/jql", ["POST"], reports.query_jql),
 )
 _DATA: tuple[tuple[str, list[str], Endpoint], ...] = (

@@ -176,7 +176,7 @@ def _edit(call: Call) -> dict[str, Any]:
     for name, _ in call.pairs:
         if name not in editable:
             raise call.refuse(400, f"{name} of a {pipeline['type']} pipeline cannot be edited")
-    events, where = call.all("events"), call.form.expression("where")
+    events, where = call.all("events"), call.form.condition("where")
     if pipeline["trial"] and events:
         raise call.refuse(400, "a trial pipeline exports all events: events cannot be set")
     if events:
