@@ -24,7 +24,7 @@ from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
-    is_among_the_largest,
+    is_shown,
     segment_name,
 )
 from mixpanel_mcp.analytics.selectors import ANY_EVENT, Selector, selected_events
@@ -58,12 +58,8 @@ def frequency(store: Store, query: FrequencyQuery) -> Frequency:
         ValueError: the days are impossible.
     """
     buckets = Buckets(query.from_date, query.to_date, query.unit)
-    bindings = Bindings()
-    sql = f"{_counted(query, buckets, None, bindings)} {_EXACTLY}"
-    numbers = [[0] * size for size in _sizes(query, buckets)]
-    for bucket, _, times, users in store.rows(sql, bindings.values):
-        numbers[bucket][times - 1] = users
-    return dict(zip(buckets.dates, map(_at_least, numbers), strict=True))
+    periods = _periods(store, query, buckets)
+    return {start: periods[bucket][OVERALL] for bucket, start in enumerate(buckets.dates)}
 
 
 def segmented_frequency(
@@ -76,49 +72,53 @@ def segmented_frequency(
         ValueError: the days are impossible.
     """
     buckets = Buckets(query.from_date, query.to_date, query.unit)
-    sizes = _sizes(query, buckets)
+    return dict(zip(buckets.dates, _periods(store, query, buckets, on, limit), strict=True))
+
+
+def _periods(
+    store: Store, query: FrequencyQuery, buckets: Buckets, on: str | None = None, limit: int = 0
+) -> list[dict[str, list[int]]]:
+    """The numbers of each period by segment, first those of all segments."""
     bindings = Bindings()
-    counted = _counted(query, buckets, on, bindings)
-    shown = is_among_the_largest("totals", "users", limit)
-    sql = f"{counted} {_EXACTLY} WHERE {shown} ORDER BY segment"
-    numbers: dict[tuple[int, str], list[int]] = {}
+    sql = f"""{_counted(query, buckets, on, bindings)}
+        SELECT bucket, segment, times, users FROM totals
+        WHERE {is_shown("totals", "users", limit)} ORDER BY segment"""  # noqa: S608  # values are parameters, names and numbers ours
+    width = _WIDTHS[query.addiction_unit]
+    nobody = {number: [0] * (length // width) for number, length in enumerate(buckets.lengths)}
+    exactly: dict[int, dict[str | None, list[int]]] = {
+        number: {None: zeros.copy()} for number, zeros in nobody.items()
+    }
     for bucket, name, times, users in store.rows(sql, bindings.values):
-        exactly = numbers.setdefault((bucket, name), [0] * sizes[bucket])
-        exactly[times - 1] = users
-    periods = {start: {OVERALL: overall} for start, overall in frequency(store, query).items()}
-    for (bucket, name), exactly in numbers.items():
-        periods[buckets.dates[bucket]][name] = _at_least(exactly)
-    return periods
-
-
-_EXACTLY = "SELECT bucket, segment, times, users FROM totals"
+        exactly[bucket].setdefault(name, nobody[bucket].copy())[times - 1] = users
+    return [
+        {OVERALL if name is None else name: _at_least(users) for name, users in period.items()}
+        for period in exactly.values()
+    ]
 
 
 def _counted(query: FrequencyQuery, buckets: Buckets, on: str | None, bindings: Bindings) -> str:
     """WITH totals: how many users did it in exactly so many units, per bucket and segment."""
-    value = "NULL" if on is None else segment_name(on, bindings)
+    columns = f"""distinct_id, {buckets.number("time")} AS bucket,
+        time // {_WIDTHS[query.addiction_unit]} AS unit"""
+    if on is not None:
+        columns += f", {segment_name(on, bindings)} AS segment"
     events = selected_events(
         [query.selector], bindings, on, from_time=buckets.from_time, to_time=buckets.to_time
     )
-    return f"""WITH active AS (
-        SELECT DISTINCT distinct_id, segment, bucket, unit
-        FROM (
-            SELECT distinct_id, {value} AS segment, {buckets.number("time")} AS bucket,
-                time // {_WIDTHS[query.addiction_unit]} AS unit
-            FROM {events} WHERE {query.selector.sql(bindings)}
-        )
+    kinds = ("NULL",) if on is None else ("NULL", "segment")
+    persons = [
+        f"""SELECT bucket, {kind} AS segment, count(DISTINCT unit) AS times
+        FROM active GROUP BY distinct_id, bucket, {kind}"""  # noqa: S608  # values are parameters, names and numbers ours
+        for kind in kinds
+    ]
+    return f"""WITH active AS MATERIALIZED (
+        SELECT DISTINCT {columns} FROM {events} WHERE {query.selector.sql(bindings)}
     ), persons AS (
-        SELECT segment, bucket, count(*) AS times
-        FROM active GROUP BY distinct_id, segment, bucket
+        {" UNION ALL ".join(persons)}
     ), totals AS (
-        SELECT segment, bucket, times, count(*) AS users
-        FROM persons GROUP BY segment, bucket, times
-    )"""
-
-
-def _sizes(query: FrequencyQuery, buckets: Buckets) -> list[int]:
-    """How many hours or days each period has."""
-    return [length // _WIDTHS[query.addiction_unit] for length in buckets.lengths]
+        SELECT bucket, segment, times, count(*) AS users
+        FROM persons GROUP BY bucket, segment, times
+    )"""  # noqa: S608  # values are parameters, or numbers of ours
 
 
 def _at_least(exactly: list[int]) -> list[int]:

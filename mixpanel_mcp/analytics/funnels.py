@@ -33,7 +33,7 @@ from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
-    is_among_the_largest,
+    is_shown,
     segment_name,
 )
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
@@ -140,16 +140,16 @@ def segmented_funnel(
     bindings = Bindings()
     counted = _counted(query, buckets, on, bindings)
     columns = ", ".join(("bucket", "segment", *_sums(query)))
-    shown = is_among_the_largest("totals", "count_1", limit)
+    shown = is_shown("totals", "count_1", limit)
     sql = f"""{counted}
         SELECT {columns} FROM totals WHERE {shown}
         UNION ALL {_overall(query)}
-        ORDER BY bucket, count_1 DESC, segment"""
+        ORDER BY bucket, count_1 DESC, segment"""  # noqa: S608  # values are parameters, names and numbers ours
     data: dict[str, dict[str, list[Step]]] = {
         start: {OVERALL: _steps(query, None)} for start in buckets.dates
     }
     for bucket, name, reached in _rows(store, sql, bindings):
-        data[buckets.dates[bucket]][name] = _steps(query, reached)
+        data[buckets.dates[bucket]][OVERALL if name is None else name] = _steps(query, reached)
     return {"meta": {"dates": buckets.dates}, "data": data}
 
 
@@ -169,17 +169,18 @@ def _counted(query: FunnelQuery, buckets: Buckets, on: str | None, bindings: Bin
             SELECT person, segment, {buckets.number("time")} AS bucket, time AS time_1
             FROM candidates WHERE is_step_1 AND {buckets.within("time")}
             QUALIFY row_number() OVER (PARTITION BY person, bucket ORDER BY time, segment) = 1
-        )""",
+        )""",  # noqa: S608  # values are parameters, names and numbers ours
         *(_reached(step, query.window) for step in range(2, last + 1)),
-        f"totals AS (SELECT bucket, segment, {sums} FROM reached_{last} GROUP BY bucket, segment)",
+        f"totals AS (SELECT bucket, segment, {sums} FROM reached_{last} GROUP BY bucket, segment)",  # noqa: S608  # values are parameters, names and numbers ours
     ]
     return f"WITH {', '.join(parts)}"
 
 
 def _candidates(query: FunnelQuery, buckets: Buckets, on: str | None, bindings: Bindings) -> str:
     """Read the events once, and note which steps each one fits."""
+    steps = [f"is_step_{number}" for number in range(1, len(query.steps) + 1)]
     fits = [
-        f"{step.sql(bindings)} AS is_step_{number}" for number, step in enumerate(query.steps, 1)
+        f"{each.sql(bindings)} AS {name}" for each, name in zip(query.steps, steps, strict=True)
     ]
     events = selected_events(
         query.steps,
@@ -192,12 +193,12 @@ def _candidates(query: FunnelQuery, buckets: Buckets, on: str | None, bindings: 
     value = "NULL" if on is None else segment_name(on, bindings)
     where = Selector(where=query.where).sql(bindings)
     return f"""candidates AS MATERIALIZED (
-        SELECT dense_rank() OVER (ORDER BY distinct_id) AS person, * EXCLUDE (distinct_id)
+        SELECT dense_rank() OVER (ORDER BY distinct_id) AS person, time, segment, {", ".join(steps)}
         FROM (
             SELECT distinct_id, time, {value} AS segment, {", ".join(fits)}
             FROM {events} WHERE {where}
         )
-    )"""
+    )"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
 def _reached(step: int, window: int) -> str:
@@ -208,7 +209,7 @@ def _reached(step: int, window: int) -> str:
         FROM reached_{step - 1} AS earlier
         ASOF LEFT JOIN (SELECT person, time FROM candidates WHERE is_step_{step}) AS later
             ON later.person = earlier.person AND later.time > earlier.time_{step - 1}
-    )"""
+    )"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
 def _sums(query: FunnelQuery) -> dict[str, str]:
@@ -223,10 +224,12 @@ def _sums(query: FunnelQuery) -> dict[str, str]:
 
 def _overall(query: FunnelQuery) -> str:
     sums = ", ".join(f"sum({name}) AS {name}" for name in _sums(query))
-    return f"SELECT bucket, '{OVERALL}' AS segment, {sums} FROM totals GROUP BY bucket"
+    return f"SELECT bucket, NULL AS segment, {sums} FROM totals GROUP BY bucket"  # noqa: S608  # values are parameters, names and numbers ours
 
 
-def _rows(store: Store, sql: str, bindings: Bindings) -> Iterator[tuple[int, str, list[_Reached]]]:
+def _rows(
+    store: Store, sql: str, bindings: Bindings
+) -> Iterator[tuple[int, str | None, list[_Reached]]]:
     for bucket, name, entered, *later in store.rows(sql, bindings.values):
         threes = zip(later[0::3], later[1::3], later[2::3], strict=True)
         yield bucket, name, [_Reached(entered, 0, 0), *map(_Reached._make, threes)]

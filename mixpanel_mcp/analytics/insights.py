@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from mixpanel_mcp.analytics.buckets import Buckets, BucketUnit
 from mixpanel_mcp.analytics.expressions import Bindings
-from mixpanel_mcp.analytics.segments import OVERALL, is_among_the_largest, segment_name
+from mixpanel_mcp.analytics.segments import OVERALL, is_shown, segment_name
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
 
 if TYPE_CHECKING:
@@ -89,16 +89,18 @@ def insights(store: Store, query: InsightsQuery, computed_at: datetime) -> Insig
 def _series(store: Store, query: InsightsQuery) -> Series:
     buckets = Buckets(query.from_date, query.to_date, query.unit)
     keys = [start.isoformat() for start in buckets.starts] if query.chart == "line" else ["all"]
-    series: list[dict[str, Leaf]] = [{OVERALL: dict.fromkeys(keys, 0)} for _ in query.metrics]
+    labels = dict(enumerate(_labels(query)))
+    series: dict[int, dict[str, Leaf]] = {m: {OVERALL: dict.fromkeys(keys, 0)} for m in labels}
     bindings = Bindings()
     sql = _counted(query, buckets, bindings)
-    for metric, bucket, name, number in store.rows(sql, bindings.values):
-        series[metric].setdefault(name, dict.fromkeys(keys, 0))[keys[bucket]] = number
-    if query.breakdown is not None:
-        return dict(zip(_labels(query), series, strict=True))
-    return {
-        label: segments[OVERALL] for label, segments in zip(_labels(query), series, strict=True)
-    }
+    for metric, bucket, segment, number in store.rows(sql, bindings.values):
+        name = OVERALL if segment is None else segment
+        if name not in series[metric]:
+            series[metric][name] = dict.fromkeys(keys, 0)
+        series[metric][name][keys[bucket]] = number
+    if query.breakdown is None:
+        return {labels[metric]: segments[OVERALL] for metric, segments in series.items()}
+    return {labels[metric]: segments for metric, segments in series.items()}
 
 
 def _counted(query: InsightsQuery, buckets: Buckets, bindings: Bindings) -> str:
@@ -109,11 +111,11 @@ def _counted(query: InsightsQuery, buckets: Buckets, bindings: Bindings) -> str:
         number = "count(*)" if math == "total" else "count(DISTINCT distinct_id)"
         counted = f"SELECT {metric} AS metric, bucket, segment, {number} AS number"
         found = f"FROM candidates WHERE fits_{metric}"
-        rows.append(f"SELECT {metric}, bucket, '{OVERALL}', {number} {found} GROUP BY bucket")
+        rows.append(f"SELECT {metric}, bucket, NULL, {number} {found} GROUP BY bucket")
         if query.breakdown is not None:
             relations.append(f"counted_{metric} AS ({counted} {found} GROUP BY bucket, segment)")
-            shown = is_among_the_largest(f"counted_{metric}", "number", _MOST_SEGMENTS)
-            rows.append(f"SELECT * FROM counted_{metric} WHERE {shown}")
+            shown = is_shown(f"counted_{metric}", "number", _MOST_SEGMENTS)
+            rows.append(f"SELECT * FROM counted_{metric} WHERE {shown}")  # noqa: S608  # values are parameters, names and numbers ours
     return f"WITH {', '.join(relations)} {' UNION ALL '.join(rows)} ORDER BY 1, 3, 2"
 
 
@@ -133,7 +135,7 @@ def _candidates(query: InsightsQuery, buckets: Buckets, bindings: Bindings) -> s
     )
     return f"""candidates AS MATERIALIZED (
         SELECT distinct_id, {", ".join(columns)} FROM {events}
-    )"""
+    )"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
 def _labels(query: InsightsQuery) -> list[str]:

@@ -80,7 +80,7 @@ def matching_ids(store: Store, query: ProfileQuery) -> list[str]:
         for ids in (query.members, query.distinct_ids)
         if ids is not None
     ]
-    sql = f"SELECT distinct_id FROM {rows} WHERE {' AND '.join(conditions)} ORDER BY distinct_id"
+    sql = f"SELECT distinct_id FROM {rows} WHERE {' AND '.join(conditions)} ORDER BY distinct_id"  # noqa: S608  # values are parameters, names and numbers ours
     return [distinct_id for (distinct_id,) in store.rows(sql, bindings.values)]
 
 
@@ -107,16 +107,16 @@ def _profiles(query: ProfileQuery, bindings: Bindings) -> str:
         known = "SELECT distinct_id, properties FROM profiles"
     else:
         key = bindings.add(query.group_key)
-        known = f"SELECT group_id AS distinct_id, properties FROM groups WHERE group_key = {key}"
+        known = f"SELECT group_id AS distinct_id, properties FROM groups WHERE group_key = {key}"  # noqa: S608  # values are parameters, names and numbers ours
     if query.members is None or not query.include_all_users:
-        return f"SELECT distinct_id, properties, CAST(NULL AS JSON) AS behaviors FROM ({known})"
+        return f"SELECT distinct_id, properties, CAST(NULL AS JSON) AS behaviors FROM ({known})"  # noqa: S608  # values are parameters, names and numbers ours
     members = bindings.add(list(query.members))
     return f"""WITH known AS ({known})
         SELECT distinct_id, properties, CAST(NULL AS JSON) AS behaviors FROM known
         UNION ALL
         SELECT DISTINCT member, CAST('{{}}' AS JSON), CAST(NULL AS JSON)
         FROM (SELECT unnest({members}::VARCHAR[]) AS member)
-        WHERE member NOT IN (SELECT distinct_id FROM known)"""
+        WHERE member NOT IN (SELECT distinct_id FROM known)"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
 def _with_behaviors(query: ProfileQuery, profiles: str, bindings: Bindings) -> str:
@@ -138,7 +138,7 @@ def _with_behaviors(query: ProfileQuery, profiles: str, bindings: Bindings) -> s
     return f"""SELECT distinct_id, properties, json_object({", ".join(pairs)}) AS behaviors
         FROM {profiles} LEFT JOIN (
             SELECT distinct_id, {", ".join(counts)} FROM {events} GROUP BY distinct_id
-        ) USING (distinct_id)"""
+        ) USING (distinct_id)"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
 def window(text: str) -> int:

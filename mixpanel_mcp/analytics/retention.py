@@ -33,7 +33,7 @@ from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
-    is_among_the_largest,
+    is_shown,
     segment_name,
 )
 from mixpanel_mcp.analytics.selectors import ANY_EVENT, Selector, selected_events
@@ -88,17 +88,8 @@ def retention(store: Store, query: RetentionQuery) -> Retention:
         ValueError: the days or the interval are impossible.
     """
     buckets = Buckets(query.from_date, query.to_date, query.unit, query.interval)
-    bindings = Bindings()
-    sql = f"{_counted(query, buckets, None, bindings)} {_BORN} UNION ALL {_RETURNED}"
-    first = [0] * len(buckets.starts)
-    counts = [[0] * (query.interval_count + 1) for _ in first]
-    for bucket, _, interval, users in store.rows(sql, bindings.values):
-        if interval == _BIRTHS:
-            first[bucket] = users
-        else:
-            counts[bucket][interval] = users
-    rows = (_row(query, *row) for row in zip(counts, first, strict=True))
-    return dict(zip(buckets.dates, rows, strict=True))
+    rows = _rows(store, query, buckets)
+    return {start: rows[bucket][OVERALL] for bucket, start in enumerate(buckets.dates)}
 
 
 def segmented_retention(
@@ -111,41 +102,57 @@ def segmented_retention(
         ValueError: the days or the interval are impossible.
     """
     buckets = Buckets(query.from_date, query.to_date, query.unit, query.interval)
-    bindings = Bindings()
-    counted = _counted(query, buckets, on, bindings)
-    shown = is_among_the_largest("totals", "users", limit)
-    sql = f"{counted} {_RETURNED} WHERE {shown} ORDER BY segment"
-    counts: dict[tuple[int, str], list[int]] = {}
-    for bucket, name, interval, users in store.rows(sql, bindings.values):
-        row = counts.setdefault((bucket, name), [0] * (query.interval_count + 1))
-        row[interval] = users
-    rows = {start: {OVERALL: row} for start, row in retention(store, query).items()}
-    for (bucket, name), row in counts.items():
-        segments = rows[buckets.dates[bucket]]
-        segments[name] = _row(query, row, segments[OVERALL]["first"])
-    return rows
+    return dict(zip(buckets.dates, _rows(store, query, buckets, on, limit), strict=True))
 
 
 # Stands in the place of an interval where a row tells how many were born.
 _BIRTHS = -1
-_BORN = f"SELECT bucket, NULL, {_BIRTHS}, count(*) FROM births GROUP BY bucket"
-_RETURNED = "SELECT bucket, segment, interval, users FROM totals"
+
+
+def _rows(
+    store: Store, query: RetentionQuery, buckets: Buckets, on: str | None = None, limit: int = 0
+) -> list[dict[str, Row]]:
+    """The rows of each bucket, first the one for all segments."""
+    bindings = Bindings()
+    sql = f"""{_counted(query, buckets, on, bindings)}
+        SELECT bucket, NULL, {_BIRTHS}, count(*) FROM births GROUP BY bucket
+        UNION ALL
+        SELECT bucket, segment, interval, users FROM totals
+        WHERE {is_shown("totals", "users", limit)}
+        ORDER BY 2, 3"""  # noqa: S608  # values are parameters, or numbers of ours
+    nobody = [0] * (query.interval_count + 1)
+    first = dict.fromkeys(range(len(buckets.starts)), 0)
+    counts: dict[int, dict[str | None, list[int]]] = {b: {None: nobody.copy()} for b in first}
+    for bucket, name, interval, users in store.rows(sql, bindings.values):
+        if interval == _BIRTHS:
+            first[bucket] = users
+        else:
+            counts[bucket].setdefault(name, nobody.copy())[interval] = users
+    return [
+        {
+            OVERALL if name is None else name: _row(query, users, first[bucket])
+            for name, users in segments.items()
+        }
+        for bucket, segments in counts.items()
+    ]
 
 
 def _counted(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: Bindings) -> str:
     """WITH births, and totals: how many users returned per bucket, segment and interval."""
     returned = query.returned.sql(bindings)
     born = returned if query.born is None else query.born.sql(bindings)
-    value = "NULL" if on is None else segment_name(on, bindings)
+    value, column = "", ""
+    if on is not None:
+        value, column = f", {segment_name(on, bindings)} AS segment", ", segment"
+    kinds = ("NULL",) if on is None else ("NULL", "segment")
+    returns = [_returns(query, kind) for kind in kinds]
     once = "person, bucket" if query.born is None else "person"
     # Numbers for persons, and a look at the return before instead of SELECT DISTINCT, because
     # there may be many pairs of birth and return for each event.
     return f"""WITH candidates AS MATERIALIZED (
-        SELECT dense_rank() OVER (ORDER BY distinct_id) AS person, time, segment,
-            is_birth, is_return
+        SELECT dense_rank() OVER (ORDER BY distinct_id) AS person, time, is_birth, is_return{column}
         FROM (
-            SELECT distinct_id, time, {value} AS segment,
-                {born} AS is_birth, {returned} AS is_return
+            SELECT distinct_id, time, {born} AS is_birth, {returned} AS is_return{value}
             FROM {_events(query, buckets, on, bindings)}
         ) WHERE is_birth OR is_return
     ), births AS (
@@ -155,7 +162,7 @@ def _counted(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: 
             FROM candidates WHERE is_birth AND {buckets.within("time")}
         ) QUALIFY row_number() OVER (PARTITION BY {once} ORDER BY time) = 1
     ), returns AS (
-        {_UNBOUNDED if query.unbounded else _BOUNDED}
+        {" UNION ALL ".join(returns)}
     ), totals AS (
         SELECT bucket, segment,
             least((time - born) // {query.width}, {query.interval_count}) AS interval,
@@ -165,7 +172,7 @@ def _counted(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: 
             AND (before IS NULL OR before <= born
                 OR (before - born) // {query.width} < (time - born) // {query.width})
         GROUP BY bucket, segment, interval
-    )"""
+    )"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
 def _events(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: Bindings) -> str:
@@ -179,13 +186,15 @@ def _events(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: B
     )
 
 
-# `before` is the return before this one, in the same segment.
-_BOUNDED = """SELECT person, segment, time,
-    lag(time) OVER (PARTITION BY person, segment ORDER BY time) AS before
-    FROM candidates WHERE is_return"""
-# Who was there on the last day was there on or after each day before: no other return matters.
-_UNBOUNDED = """SELECT person, segment, max(time) AS time, NULL AS before
-    FROM candidates WHERE is_return GROUP BY person, segment"""
+def _returns(query: RetentionQuery, segment: str) -> str:
+    """SQL for the returns that matter, and the one before each in its segment."""
+    if query.unbounded:
+        # Who was there on the last day was there on or after each day before.
+        return f"""SELECT person, {segment} AS segment, max(time) AS time, NULL AS before
+            FROM candidates WHERE is_return GROUP BY person, {segment}"""  # noqa: S608  # our own names
+    return f"""SELECT person, {segment} AS segment, time,
+        lag(time) OVER (PARTITION BY person, {segment} ORDER BY time) AS before
+        FROM candidates WHERE is_return"""  # noqa: S608  # our own names
 
 
 def _row(query: RetentionQuery, counts: list[int], first: int) -> Row:

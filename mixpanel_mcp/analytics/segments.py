@@ -10,6 +10,7 @@ from mixpanel_mcp.analytics.expressions import Bindings, Subject, segment
 
 DEFAULT_SEGMENTS = 255
 OVERALL = "$overall"
+"""In SQL it is NULL, so that no property value can be taken for it."""
 
 
 def segment_name(on: str, bindings: Bindings) -> str:
@@ -21,9 +22,12 @@ def segment_name(on: str, bindings: Bindings) -> str:
     return f"coalesce({segment(on, Subject.EVENTS, bindings)}, 'undefined')"
 
 
-def is_among_the_largest(relation: str, size: str, limit: int) -> str:
-    """SQL that is true for the rows of the `limit` segments with the largest sum of a column."""
-    return (
-        f"segment IN (SELECT segment FROM {relation}"
-        f" GROUP BY segment ORDER BY sum({size}) DESC, segment LIMIT {limit:d})"
-    )
+def is_shown(relation: str, size: str, limit: int) -> str:
+    """SQL that is true for the rows of the `limit` segments with the largest sum of a column.
+
+    And for those of all segments together, which have no segment (NULL).
+    """
+    return f"""(segment IS NULL OR segment IN (
+        SELECT segment FROM {relation} WHERE segment IS NOT NULL
+        GROUP BY segment ORDER BY sum({size}) DESC, segment LIMIT {limit:d}
+    ))"""  # noqa: S608  # our own names and a number

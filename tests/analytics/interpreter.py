@@ -29,7 +29,7 @@ def is_number(value: object) -> bool:
 def evaluate(tree: Tree, row: Row) -> Any:
     operator, *operands = tree
     if operator == "literal":
-        return operands[0]
+        return float(operands[0]) if is_number(operands[0]) else operands[0]
     if operator in {"properties", "event", "user"}:
         return look_up(operator, operands[0], row)
     if operator == "in list":
@@ -60,6 +60,9 @@ def type_of(value: Any) -> str:
 
 
 def same(left: Any, right: Any) -> bool:
+    """Numbers are doubles: two whole ones may differ by less than a double can tell."""
+    if is_number(left) and is_number(right):
+        return float(left) == float(right)
     return type_of(left) == type_of(right) and left == right
 
 
@@ -70,6 +73,8 @@ def compare(operator: str, left: Any, right: Any) -> Any:
         return not same(left, right)
     if type_of(left) != type_of(right) or type_of(left) not in {"number", "str"}:
         return UNDEFINED
+    if is_number(left):
+        left, right = float(left), float(right)
     order: dict[str, bool] = {
         ">": left > right,
         ">=": left >= right,
@@ -157,7 +162,7 @@ def to_number(value: Any) -> Any:
         if not re.fullmatch(decimal, value):
             return UNDEFINED
         return number_or_undefined(lambda: float(value))
-    return value if is_number(value) else UNDEFINED
+    return float(value) if is_number(value) else UNDEFINED
 
 
 def number_text(value: float) -> str:
@@ -175,7 +180,7 @@ def to_string(value: Any) -> Any:
 
 def to_moment(value: Any) -> Any:
     if not isinstance(value, str):
-        return value if is_number(value) else UNDEFINED
+        return float(value) if is_number(value) else UNDEFINED
     form = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?Z?"
     if not re.fullmatch(form, value):
         return UNDEFINED

@@ -61,6 +61,8 @@ def as_number(value: Any) -> float | None:
 def as_segment(value: Any) -> str | None:
     if value is UNDEFINED or isinstance(value, str):
         return None if value is UNDEFINED else value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # as it stands in the JSON: an id may be larger than a double can tell
     if is_number(value):
         return number_text(value)
     return as_json(value)

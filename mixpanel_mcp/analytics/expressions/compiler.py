@@ -43,7 +43,7 @@ from mixpanel_mcp.analytics.expressions.syntax import (
     reads_user,
 )
 from mixpanel_mcp.analytics.expressions.values import Value
-from mixpanel_mcp.analytics.json_access import Kind, json_value, pointer
+from mixpanel_mcp.analytics.json_access import Kind, json_label, json_value, pointer
 
 if TYPE_CHECKING:
     from mixpanel_mcp.analytics.expressions.bindings import Bindings
@@ -90,7 +90,7 @@ def segment(text: str, subject: Subject, bindings: Bindings) -> str:
     Raises:
         ExpressionError: it is no expression.
     """
-    return conversions.to_label(_Compiler(subject, bindings).value(parse(text)))
+    return _Compiler(subject, bindings).label(parse(text))
 
 
 def number(text: str, subject: Subject, bindings: Bindings) -> str:
@@ -150,6 +150,13 @@ class _Compiler:
         if moment and isinstance(operand, Property):
             return conversions.dates_as_moments(value)
         return value
+
+    def label(self, expression: Expression) -> str:
+        if isinstance(expression, Property):
+            column, own = self._place(expression)
+            if expression.name not in own:
+                return json_label(column, self.bindings.add(pointer(expression.name)))
+        return conversions.to_label(self.value(expression))
 
     def logical(self, expression: Expression) -> Value:
         value = self.value(expression)

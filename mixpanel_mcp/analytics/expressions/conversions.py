@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from mixpanel_mcp.analytics.dialect import any_defined, finite, first_defined, number_text
 from mixpanel_mcp.analytics.expressions.values import (
     UNDEFINED,
     Value,
-    any_defined,
     boolean,
-    finite,
-    first_defined,
-    let,
     number,
     string,
 )
@@ -48,14 +45,6 @@ _TO_BOOLEAN: Conversions = {
     Kind.LIST: lambda sql: f"CASE WHEN {sql} IS NOT NULL THEN TRUE END",
     Kind.OBJECT: lambda sql: f"CASE WHEN {sql} IS NOT NULL THEN TRUE END",
 }
-
-
-def number_text(sql: str) -> str:
-    """SQL for a number as decimal text: 5 and 2.5, never 5.0 or -0."""
-    whole = "number = trunc(number) AND abs(number) < 1e18"
-    text = "CAST(CAST(number AS BIGINT) AS VARCHAR)"
-    body = f"CASE WHEN {whole} THEN {text} ELSE CAST(number AS VARCHAR) END"
-    return let("number", sql, body)
 
 
 _TO_STRING: Conversions = {

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mixpanel_mcp.analytics.dialect import any_defined, finite, first_defined, let
 from mixpanel_mcp.analytics.expressions.values import (
     UNDEFINED,
     Value,
-    any_defined,
     boolean,
-    finite,
-    first_defined,
-    let,
     number,
 )
 from mixpanel_mcp.analytics.json_access import Kind, json_items
