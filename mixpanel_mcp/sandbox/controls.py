@@ -5,12 +5,23 @@ They want the sandbox's credentials and no `Origin`, so that no web page can rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from starlette.responses import JSONResponse, Response
 
+from mixpanel_mcp.analytics.expressions import Bindings, Subject, condition, segment
 from mixpanel_mcp.sandbox.authentication import is_service_account
 from mixpanel_mcp.sandbox.bodies import read_body
 from mixpanel_mcp.sandbox.clock import moment
@@ -26,13 +37,33 @@ if TYPE_CHECKING:
 Body = TypeVar("Body", bound=BaseModel)
 
 
+def _condition_on(subject: Subject) -> Callable[[str], str]:
+    """Check what can only be computed later. The place of a fault is in the message."""
+
+    def check(text: str) -> str:
+        condition(text, subject, Bindings())
+        return text
+
+    return check
+
+
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+EventCondition = Annotated[str, AfterValidator(_condition_on(Subject.EVENTS))]
+ProfileCondition = Annotated[str, AfterValidator(_condition_on(Subject.PROFILES))]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class FunnelStep(_Body):
     event: str = Field(min_length=1)
-    where: str | None = None
+    where: EventCondition | None = None
 
 
 class SavedFunnel(_Body):
@@ -45,7 +76,7 @@ class SavedFunnel(_Body):
 class InsightsEvent(_Body):
     event: str = Field(min_length=1)
     math: Literal["total", "unique"] = "total"
-    where: str | None = None
+    where: EventCondition | None = None
 
 
 class SavedInsights(_Body):
@@ -54,13 +85,26 @@ class SavedInsights(_Body):
     breakdown: str | None = None
     unit: Literal["hour", "day", "week", "month"] = "day"
     chart: Literal["line", "bar", "table"] = "line"
-    from_date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
-    to_date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    from_date: Day
+    to_date: Day
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SavedInsights:
+        if self.from_date > self.to_date:
+            raise ValueError("from_date cannot be later than to_date")
+        return self
+
+    @field_validator("breakdown")
+    @classmethod
+    def _readable(cls, breakdown: str | None) -> str | None:
+        if breakdown and breakdown.startswith(("properties[", "user[")):
+            segment(breakdown, Subject.EVENTS, Bindings())
+        return breakdown
 
 
 class SavedCohort(_Body):
     name: str = Field(min_length=1)
-    where: str | None = None
+    where: ProfileCondition | None = None
     distinct_ids: list[str] | None = None
 
     @model_validator(mode="after")

@@ -105,7 +105,7 @@ async def test_bad_bodies_name_their_fault(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/query/retention", "/api/app/me", "/sandbox/cohort", "/engage/x", "//track"]
+    "path", ["/", "/api/query/flows", "/api/app/me", "/sandbox/cohort", "/engage/x", "//track"]
 )
 async def test_an_unknown_path_is_never_a_200(empty: SandboxClient, path: str) -> None:
     answer = await empty.get("http://127.0.0.1" + path)
