@@ -1,0 +1,113 @@
+"""The child process: one script in one JavaScript engine, spoken to over stdin and stdout.
+
+The engine gets no function of ours to call, so a script that broke out of the language would still
+have to break out of a process without data, secrets or the right to open a file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from mixpanel_mcp.sandbox.jql.frames import Tag, read_frame, write_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Answer = tuple[Tag, bytes]
+
+_RUNTIME = ("values", "reducers", "collections", "underscore", "engine")
+_MAIN = "typeof main === 'undefined' ? undefined : main"
+
+
+class Engine:
+    """Raises ModuleNotFoundError where the engine is not installed."""
+
+    def __init__(self, script: str, memory: int, seconds: float) -> None:
+        import quickjs  # noqa: PLC0415  # an optional extra, and only the child needs it
+
+        self._thrown: type[Exception] = quickjs.JSException
+        self._context = quickjs.Context()
+        self._context.set_memory_limit(memory)
+        # The parent watches the clock. This is for the case that there is no parent any more.
+        self._context.set_time_limit(seconds)
+        self._set_params, self._begin, self._feed, self._finish = self._load(script)
+
+    def start(self, script: str, params: str) -> Answer:
+        """Run the script and its main(), and answer with what it reads."""
+        self._run(self._set_params, params)
+        try:
+            self._context.eval(script)
+        except self._thrown as error:
+            return _failure(error)
+        return self._run(self._begin, self._context.eval(_MAIN))
+
+    def feed(self, items: str) -> Answer:
+        return self._run(self._feed, items)
+
+    def finish(self) -> Answer:
+        return self._run(self._finish, None)
+
+    def _load(self, script: str) -> list[Any]:
+        # Stack traces name no files: our lines are those that come after the script's last.
+        blank = "\n" * (len(script.splitlines()) + 1)
+        folder = files(__package__) / "runtime"
+        texts = [(folder / f"{name}.js").read_text(encoding="utf-8") for name in _RUNTIME]
+        self._context.eval(f'(() => {{ "use strict"; {blank}{"".join(texts)} }})()')
+        calls = [self._context.eval(f"jqlCalls[{index}]") for index in range(4)]
+        self._context.eval("delete globalThis.jqlCalls")
+        return calls
+
+    def _run(self, call: Callable[[Any], str], argument: Any) -> Answer:
+        try:
+            answer = call(argument)
+        except self._thrown as error:
+            # Not even the runtime could answer: no memory, no stack or no time is left.
+            return _failure(error)
+        return Tag(answer[0].encode()), answer[1:].encode()
+
+
+def _failure(error: Exception) -> Answer:
+    head, _, stack = str(error).partition("\n")
+    name, colon, message = head.partition(": ")
+    parts = (name, message) if colon else ("", head)
+    body = {"name": parts[0], "message": parts[1], "stack": stack}
+    return Tag.FAILURE, json.dumps(body).encode()
+
+
+def main() -> None:
+    incoming, outgoing = sys.stdin.buffer, sys.stdout.buffer
+    _, order = read_frame(incoming)
+    asked = json.loads(order)
+    script, seconds = asked["script"], asked["seconds"]
+    try:
+        engine = Engine(script, asked["memory"], seconds)
+    except ModuleNotFoundError:
+        write_frame(outgoing, Tag.NO_ENGINE, b"")
+        return
+    _give_up_rights(seconds)
+    write_frame(outgoing, *engine.start(script, asked["params"]))
+    while True:
+        try:
+            tag, body = read_frame(incoming)
+        except EOFError:
+            return
+        answer = engine.feed(body.decode()) if tag is Tag.ITEMS else engine.finish()
+        write_frame(outgoing, *answer)
+
+
+def _give_up_rights(seconds: float) -> None:
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415  # it is not there on Windows
+
+    for kind, limit in (
+        (resource.RLIMIT_NOFILE, 0),
+        (resource.RLIMIT_CORE, 0),
+        # The engine looks at its clock between two steps of a script; some steps are endless.
+        (resource.RLIMIT_CPU, math.ceil(seconds) + 5),
+    ):
+        resource.setrlimit(kind, (limit, limit))
