@@ -24,6 +24,8 @@ from mixpanel_mcp.sandbox.clock import Clock
 from mixpanel_mcp.sandbox.engage import EngageSessions
 from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
+from mixpanel_mcp.sandbox.jql import routes as jql
+from mixpanel_mcp.sandbox.jql.limits import Limits
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.requests_log import RequestsLog, RequestsLogMiddleware
 from mixpanel_mcp.sandbox.state import Project
@@ -50,7 +52,7 @@ _QUERY: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/funnels", ["GET"], reports.query_funnel),
     ("/insights", ["GET"], reports.query_insights),
     ("/cohorts/list", ["POST"], reports.list_cohorts),
-    ("/jql", ["POST"], reports.query_jql),
+    ("/jql", ["POST"], jql.query_jql),
 )
 _DATA: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/export", ["GET"], export.export),
@@ -112,6 +114,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.project = project
+    app.state.jql_limits = Limits()
     return app
 
 

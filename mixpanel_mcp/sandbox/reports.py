@@ -1,4 +1,4 @@
-"""Saved reports, cohorts and JQL: listed and checked, not yet computed.
+"""Saved reports and cohorts: listed and checked, not yet computed.
 
 Source: `query.openapi.yaml`.
 """
@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.bodies import read_form
 from mixpanel_mcp.sandbox.credentials import PROJECT_ID
-from mixpanel_mcp.sandbox.json_values import NotJsonError, is_object, parse_json
 from mixpanel_mcp.sandbox.parameters import Parameters
 from mixpanel_mcp.sandbox.replies import not_computed
 from mixpanel_mcp.sandbox.state import Kind, Project, project_of
@@ -61,17 +60,6 @@ async def list_cohorts(request: Request) -> Response:
     return JSONResponse([_cohort(identifier, body) for identifier, body in cohorts.items()])
 
 
-async def query_jql(request: Request) -> Response:
-    form = dict(await read_form(request))
-    _authenticated(request, form.get("project_id"))
-    parameters = Parameters.of(request, form)
-    parameters.required("script")
-    params = parameters.text("params")
-    if params is not None and not _is_json_object(params):
-        raise parameters.refuse("params must be a JSON object")
-    raise not_computed("JQL")
-
-
 def _authenticated(request: Request, project_id: str | None = None) -> Parameters:
     require_service_account(request, request.query_params.get("project_id", project_id))
     parameters = Parameters.of(request)
@@ -96,10 +84,3 @@ def _cohort(identifier: int, body: dict[str, Any]) -> dict[str, Any]:
     if "distinct_ids" in body:
         listed["count"] = len(set(body["distinct_ids"]))
     return listed
-
-
-def _is_json_object(text: str) -> bool:
-    try:
-        return is_object(parse_json(text))
-    except NotJsonError:
-        return False

@@ -1,4 +1,4 @@
-"""Saved reports and JQL: checked to the last parameter, then honestly not computed."""
+"""Saved reports: checked to the last parameter, then honestly not computed."""
 
 from __future__ import annotations
 
@@ -102,25 +102,6 @@ async def test_cohorts_are_listed_with_true_counts_only(empty: SandboxClient) ->
     }
     assert second["id"] == many["id"]
     assert "count" not in second
-
-
-@pytest.mark.parametrize(
-    ("form", "status", "error"),
-    [
-        ({}, 400, "Missing required parameter: script"),
-        ({"script": "function main(){}", "params": "[1]"}, 400, "params must be a JSON object"),
-        ({"script": "function main(){}", "params": "{a: 1}"}, 400, "params must be"),
-        ({"script": "function main(){}", "params": "{}"}, 501, "does not compute JQL"),
-    ],
-)
-async def test_jql_needs_a_script(
-    empty: SandboxClient, form: dict[str, str], status: int, error: str
-) -> None:
-    for base in ("/api/query", "/api/2.0"):
-        answer = await empty.post(f"{base}/jql", params={"project_id": PROJECT_ID}, data=form)
-
-        assert answer.status_code == status
-        assert error in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ from mixpanel_mcp.sandbox.jql.frames import Tag, read_frame, write_frame
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNSPEAKABLE = "(Failed obtaining"
+"""What the binding says of a thrown value that throws when it is asked for its text."""
+
 Answer = tuple[Tag, bytes]
 
 _RUNTIME = ("values", "reducers", "collections", "underscore", "engine")
@@ -27,10 +30,12 @@ class Engine:
     """Raises ModuleNotFoundError where the engine is not installed."""
 
     def __init__(self, script: str, memory: int, seconds: float) -> None:
-        import quickjs  # noqa: PLC0415  # an optional extra, and only the child needs it
+        # An optional extra that only the child needs; it brings no types.
+        import quickjs  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs]
 
-        self._thrown: type[Exception] = quickjs.JSException
-        self._context = quickjs.Context()
+        binding: Any = quickjs
+        self._thrown: type[Exception] = binding.JSException
+        self._context: Any = binding.Context()
         self._context.set_memory_limit(memory)
         # The parent watches the clock. This is for the case that there is no parent any more.
         self._context.set_time_limit(seconds)
@@ -40,7 +45,8 @@ class Engine:
         """Run the script and its main(), and answer with what it reads."""
         self._run(self._set_params, params)
         try:
-            self._context.eval(script)
+            # The binding refuses the character that JavaScript allows in its strings.
+            self._context.eval(script.replace("\0", "\\u0000"))
         except self._thrown as error:
             return _failure(error)
         return self._run(self._begin, self._context.eval(_MAIN))
@@ -54,7 +60,7 @@ class Engine:
     def _load(self, script: str) -> list[Any]:
         # Stack traces name no files: our lines are those that come after the script's last.
         blank = "\n" * (len(script.splitlines()) + 1)
-        folder = files(__package__) / "runtime"
+        folder = files("mixpanel_mcp.sandbox.jql") / "runtime"
         texts = [(folder / f"{name}.js").read_text(encoding="utf-8") for name in _RUNTIME]
         self._context.eval(f'(() => {{ "use strict"; {blank}{"".join(texts)} }})()')
         calls = [self._context.eval(f"jqlCalls[{index}]") for index in range(4)]
@@ -72,6 +78,8 @@ class Engine:
 
 def _failure(error: Exception) -> Answer:
     head, _, stack = str(error).partition("\n")
+    if head.startswith(_UNSPEAKABLE):
+        head = "something was thrown that has no text"
     name, colon, message = head.partition(": ")
     parts = (name, message) if colon else ("", head)
     body = {"name": parts[0], "message": parts[1], "stack": stack}

@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 _FRAME = re.compile(r"at (?:(?P<function>.+?) \()?<input>:(?P<line>\d+):(?P<column>\d+)\)?")
+_MAIN = re.compile(r"\bmain\b")
 _LONGEST_MESSAGE = 2_000
 _LONGEST_LINE = 200
 
@@ -32,12 +33,12 @@ class Frame(NamedTuple):
 def thrown(failure: bytes, script: str) -> JqlError:
     """Describe what a script threw: name, message, place, the line itself and the trace."""
     told = json.loads(failure)
-    name, message, stack = told["name"], told["message"][:_LONGEST_MESSAGE], told["stack"]
-    what = f"{name}: {message}" if name else message
-    frames = frames_of(stack, script)
+    name, message, stack = told["name"], told["message"], told["stack"]
+    what = _readable(f"{name}: {message}" if name else message)
+    frames = frames_of(stack, script) or _main(stack, script)
     if not frames:
         return JqlError(f"Uncaught exception {what}")
-    source = script.splitlines()[frames[0].line - 1][:_LONGEST_LINE]
+    source = script.split("\n")[frames[0].line - 1][:_LONGEST_LINE]
     pointer = " " * min(frames[0].column - 1, _LONGEST_LINE) + "^"
     trace = "\n".join(str(frame) for frame in frames)
     return JqlError(
@@ -55,9 +56,23 @@ def misplaced(what: str, stack: str, script: str) -> JqlError:
 
 def frames_of(stack: str, script: str) -> list[Frame]:
     """Read the places in the script; the runtime's lines come after the script's last."""
-    last = len(script.splitlines())
+    last = script.count("\n") + 1
     frames = (
         Frame(match["function"] or "<anonymous>", int(match["line"]), int(match["column"]))
         for match in _FRAME.finditer(stack)
     )
     return [frame for frame in frames if 0 < frame.line <= last]
+
+
+def _main(stack: str, script: str) -> list[Frame]:
+    """Where main() begins, for a fault in what it returned."""
+    found = _MAIN.search(script)
+    if not stack or found is None:
+        return []
+    before = script[: found.start()]
+    return [Frame("main", before.count("\n") + 1, found.start() - before.rfind("\n"))]
+
+
+def _readable(text: str) -> str:
+    # JavaScript's texts may hold half a surrogate pair, which no reply can.
+    return text[:_LONGEST_MESSAGE].encode(errors="replace").decode()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from mixpanel_mcp.sandbox.jql.errors import JqlError, misplaced
 from mixpanel_mcp.sandbox.jql.frames import Tag
-from mixpanel_mcp.sandbox.jql.sources import SourceError, items, read_plan
+from mixpanel_mcp.sandbox.jql.plans import read_plan
+from mixpanel_mcp.sandbox.jql.sources import SourceError, items
 
 if TYPE_CHECKING:
     from mixpanel_mcp.analytics.store import Store

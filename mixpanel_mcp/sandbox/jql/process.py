@@ -16,6 +16,8 @@ from mixpanel_mcp.sandbox.jql.frames import Tag, read_frame, write_frame
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox.jql.limits import Limits
 
+# The engine does not end by itself; a system that runs out of memory ends it.
+_ENDED = "The script's engine was ended. Let the script hold less at a time, and try again."
 _COMMAND = "from mixpanel_mcp.sandbox.jql.engine import main; main()"
 # Windows cannot start a program without the first two; the others say where libraries are.
 _INHERITED = ("SYSTEMROOT", "PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
@@ -105,8 +107,7 @@ class ScriptProcess:
         self.stop(_too_long(self._limits))
 
     def _gone(self) -> JqlError:
-        # The engine never ends by itself; the system ends what takes all its memory.
-        return JqlError(self._stopped_because or "The script ended its engine: it took too much.")
+        return JqlError(self._stopped_because or _ENDED)
 
     def _failed(self, body: bytes) -> JqlError:
         name, message = _name_and_message(body)

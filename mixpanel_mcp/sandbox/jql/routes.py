@@ -19,7 +19,7 @@ from mixpanel_mcp.sandbox.jql.execution import run_script
 from mixpanel_mcp.sandbox.jql.process import ScriptProcess
 from mixpanel_mcp.sandbox.json_values import NotJsonError, is_object, parse_json
 from mixpanel_mcp.sandbox.parameters import Parameters
-from mixpanel_mcp.sandbox.replies import RefusedError
+from mixpanel_mcp.sandbox.replies import RefusedError, not_computed
 from mixpanel_mcp.sandbox.state import project_of
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ async def query_jql(request: Request) -> Response:
     parameters = Parameters.of(request, form)
     _authenticate(request, form)
     script = parameters.required("script")
+    if parameters.choice("format", ("json", "csv")) == "csv":
+        raise not_computed("JQL results as CSV")
     params = parameters.text("params")
     if params is not None and not _is_json_object(params):
         raise parameters.refuse("params must be a JSON object")

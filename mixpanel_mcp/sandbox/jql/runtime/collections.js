@@ -58,8 +58,8 @@ class Sorted extends Stage {
   }
 
   end() {
-    this.pairs.sort(([left], [right]) => this.sign * compare(left, right));
-    this.pushAll(this.pairs.map(([, item]) => item));
+    this.pairs.sort((left, right) => this.sign * compare(left[0], right[0]));
+    this.pushAll(this.pairs.map((pair) => pair[1]));
     super.end();
   }
 }

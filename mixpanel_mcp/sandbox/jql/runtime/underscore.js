@@ -50,12 +50,12 @@ const _ = (() => {
     return entries(list).find(([key, value]) => call(value, key, list));
   };
 
+  // Without a start the first item is it.
   function folded(pairs, fold, start) {
-    const [call, list] = [fold, [...pairs]];
-    let state = start.length ? start[0] : undefined;
-    if (!start.length && list.length) [, state] = list.shift();
-    for (const [key, value] of list) state = call(state, value, key);
-    return state;
+    const [state, left] = start.length
+      ? [start[0], pairs]
+      : [pairs[0]?.[1], pairs.slice(1)];
+    return left.reduce((known, [key, value]) => fold(known, value, key), state);
   }
 
   function gathered(add) {
@@ -104,18 +104,15 @@ const _ = (() => {
     });
   }
 
-  const flattened = (list, depth) => {
-    const levels = { true: 1, number: depth }[typeof depth === "number" ? "number" : `${depth}`];
-    return toArray(list).flat(levels === undefined ? Infinity : levels);
-  };
+  const flattened = (list, depth = Infinity) => toArray(list).flat(depth === true ? 1 : depth);
   const first = (list, count) => (
     count === undefined ? toArray(list)[0] : toArray(list).slice(0, Math.max(0, count))
   );
   const last = (list, count) => (
-    count === undefined ? toArray(list).at(-1) : count > 0 ? toArray(list).slice(-count) : []
+    count === undefined ? toArray(list).at(-1) : toArray(list).slice(-count || Infinity)
   );
   const rest = (list, count = 1) => toArray(list).slice(count);
-  const initial = (list, count = 1) => toArray(list).slice(0, Math.max(0, toArray(list).length - count));
+  const initial = (list, count = 1) => toArray(list).slice(0, -count || undefined);
   const difference = (list, ...others) => {
     const gone = new Set(others.flat());
     return toArray(list).filter((value) => !gone.has(value));
@@ -159,9 +156,7 @@ const _ = (() => {
       return list;
     },
     map: mapped,
-    reduce(list, fold, ...start) {
-      return folded(entries(list), fold, start);
-    },
+    reduce: (list, fold, ...start) => folded(entries(list), fold, start),
     reduceRight: (list, fold, ...start) => folded(entries(list).reverse(), fold, start),
     find: (list, test, context) => found(list, test, context)?.[1],
     findKey: (object, test, context) => found(object, test, context)?.[0],
@@ -308,7 +303,7 @@ const _ = (() => {
     },
     negate: (test) => not(test),
     compose: (...calls) => (...options) =>
-      calls.reduceRight((values_, call) => [call(...values_)], options)[0],
+      calls.reduceRight((given, call) => [call(...given)], options)[0],
   };
 
   const otherNames = {

@@ -129,13 +129,16 @@ function bottomOf(buckets) {
   return (value) => Math.floor((value - offset) / size) * size + offset;
 }
 
-function compare(left, right) {
-  const [first, second] = [rank(left), rank(right)];
-  if (first !== second) return first - second;
-  if (left === right) return 0;
-  return left < right ? -1 : 1;
-}
+const RANKS = { boolean: 1, number: 2, string: 3 };
 
 function rank(value) {
-  return value === null ? 0 : { boolean: 1, number: 2, string: 3 }[typeof value];
+  return value === null ? 0 : RANKS[typeof value];
+}
+
+function compare(left, right) {
+  if (left === right) return 0;
+  if (typeof left !== typeof right || left === null || right === null) {
+    return rank(left) - rank(right);
+  }
+  return left < right ? -1 : 1;
 }
