@@ -23,7 +23,7 @@ _UNSPEAKABLE = "(Failed obtaining"
 Answer = tuple[Tag, bytes]
 
 _RUNTIME = ("values", "reducers", "collections", "underscore", "engine")
-_MAIN = "typeof main === 'undefined' ? undefined : main"
+_MAIN = "typeof main === 'function' ? main : undefined"
 
 
 class Engine:
@@ -47,9 +47,10 @@ class Engine:
         try:
             # The binding refuses the character that JavaScript allows in its strings.
             self._context.eval(script.replace("\0", "\\u0000"))
+            script_main = self._context.eval(_MAIN)
         except self._thrown as error:
             return _failure(error)
-        return self._run(self._begin, self._context.eval(_MAIN))
+        return self._run(self._begin, script_main)
 
     def feed(self, items: str) -> Answer:
         return self._run(self._feed, items)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import NamedTuple
 
-_FRAME = re.compile(r"at (?:(?P<function>.+?) \()?<input>:(?P<line>\d+):(?P<column>\d+)\)?")
+_FRAME = re.compile(r"at (?:(?P<function>.+?) \()?<input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)?")
 _MAIN = re.compile(r"\bmain\b")
 _LONGEST_MESSAGE = 2_000
 _LONGEST_LINE = 200
@@ -34,15 +34,15 @@ def thrown(failure: bytes, script: str) -> JqlError:
     """Describe what a script threw: name, message, place, the line itself and the trace."""
     told = json.loads(failure)
     name, message, stack = told["name"], told["message"], told["stack"]
-    what = _readable(f"{name}: {message}" if name else message)
+    what = (f"{name}: {message}" if name else message)[:_LONGEST_MESSAGE]
     frames = frames_of(stack, script) or _main(stack, script)
     if not frames:
-        return JqlError(f"Uncaught exception {what}")
+        return _refusal(what)
     source = script.split("\n")[frames[0].line - 1][:_LONGEST_LINE]
     pointer = " " * min(frames[0].column - 1, _LONGEST_LINE) + "^"
     trace = "\n".join(str(frame) for frame in frames)
-    return JqlError(
-        f"Uncaught exception {what} (line {frames[0].line}, column {frames[0].column})\n"
+    return _refusal(
+        f"{what} (line {frames[0].line}, column {frames[0].column})\n"
         f"  {source}\n  {pointer}\n\nStack trace:\n{what}\n{trace}"
     )
 
@@ -51,7 +51,7 @@ def misplaced(what: str, stack: str, script: str) -> JqlError:
     """Describe a fault that was found later, in what a call of the script asked for."""
     frames = frames_of(stack, script)
     place = f" (line {frames[0].line})" if frames else ""
-    return JqlError(f"Uncaught exception Error: {what}{place}")
+    return _refusal(f"Error: {what}{place}")
 
 
 def frames_of(stack: str, script: str) -> list[Frame]:
@@ -73,6 +73,6 @@ def _main(stack: str, script: str) -> list[Frame]:
     return [Frame("main", before.count("\n") + 1, found.start() - before.rfind("\n"))]
 
 
-def _readable(text: str) -> str:
+def _refusal(text: str) -> JqlError:
     # JavaScript's texts may hold half a surrogate pair, which no reply can.
-    return text[:_LONGEST_MESSAGE].encode(errors="replace").decode()
+    return JqlError(f"Uncaught exception {text}".encode(errors="replace").decode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from enum import Enum
 from typing import BinaryIO
 
@@ -29,13 +30,20 @@ def write_frame(stream: BinaryIO, tag: Tag, body: bytes) -> None:
     stream.flush()
 
 
-def read_frame(stream: BinaryIO) -> tuple[Tag, bytes]:
-    """Wait for the next frame.
+class TooLongError(ValueError):
+    """A frame is longer than the reader takes."""
+
+
+def read_frame(stream: BinaryIO, most: int = sys.maxsize) -> tuple[Tag, bytes]:
+    """Wait for the next frame, of at most so many bytes.
 
     Raises:
         EOFError: the other side has gone.
+        TooLongError: the frame is longer.
     """
     letter, length = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    if length > most:
+        raise TooLongError
     return Tag(letter), _exactly(stream, length)
 
 

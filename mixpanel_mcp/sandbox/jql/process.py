@@ -8,13 +8,11 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, Any, Self
 
 from mixpanel_mcp.sandbox.jql.errors import EngineMissingError, JqlError, thrown
-from mixpanel_mcp.sandbox.jql.frames import Tag, read_frame, write_frame
-
-if TYPE_CHECKING:
-    from mixpanel_mcp.sandbox.jql.limits import Limits
+from mixpanel_mcp.sandbox.jql.frames import Tag, TooLongError, read_frame, write_frame
+from mixpanel_mcp.sandbox.jql.limits import MEGABYTE, Limits
 
 # The engine does not end by itself; a system that runs out of memory ends it.
 _ENDED = "The script's engine was ended. Let the script hold less at a time, and try again."
@@ -33,6 +31,7 @@ class ScriptProcess:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._script = ""
+        self._output_left = limits.output
         self._stopping = threading.Lock()
         self._stopped_because: str | None = None
         self._child: subprocess.Popen[bytes] | None = None
@@ -80,9 +79,13 @@ class ScriptProcess:
     def receive(self) -> bytes:
         """Wait for the answer to what was sent last."""
         try:
-            tag, body = read_frame(_pipe(self._running.stdout))
+            tag, body = read_frame(_pipe(self._running.stdout), self._output_left)
         except (EOFError, OSError):
             raise self._gone() from None
+        except TooLongError:
+            megabytes = self._limits.output // MEGABYTE
+            raise JqlError(f"The result of the script is larger than {megabytes} MB.") from None
+        self._output_left -= len(body)
         if tag is Tag.NO_ENGINE:
             raise EngineMissingError
         if tag is Tag.FAILURE:
@@ -114,7 +117,7 @@ class ScriptProcess:
         if (name, message) == ("InternalError", "interrupted"):
             return JqlError(_too_long(self._limits))
         if (name, message) == ("InternalError", "out of memory"):
-            megabytes = self._limits.memory // 2**20
+            megabytes = self._limits.memory // MEGABYTE
             return JqlError(f"The script needs more memory than the {megabytes} MB it may have.")
         return thrown(body, self._script)
 

@@ -25,8 +25,6 @@ from mixpanel_mcp.sandbox.state import project_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from mixpanel_mcp.sandbox.jql.limits import Limits
-
 # As many as Mixpanel runs at once. Others wait: each may take all the memory that a script has.
 _SCRIPTS_AT_ONCE = 5
 _turns: RunVar[CapacityLimiter] = RunVar("jql_turns")
@@ -46,9 +44,8 @@ async def query_jql(request: Request) -> Response:
 
 
 async def _run(request: Request, script: str, params: str) -> bytes:
-    limits: Limits = request.app.state.jql_limits
-    process = ScriptProcess(limits)
-    work = partial(run_script, project_of(request).store, process, limits, script, params)
+    process = ScriptProcess(request.app.state.jql_limits)
+    work = partial(run_script, project_of(request).store, process, script, params)
     try:
         # Who goes away, or a server that stops, waits for no script.
         return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=_limiter())

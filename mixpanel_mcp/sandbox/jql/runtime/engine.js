@@ -126,12 +126,15 @@ class Sink {
   }
 }
 
+const slice = Function.prototype.call.bind(String.prototype.slice);
+const short = (text) => slice(`${text}`, 0, 10000);
+
 function described(error) {
   if (error instanceof Error) {
-    return { name: `${error.name}`, message: `${error.message}`, stack: `${error.stack}` };
+    return { name: short(error.name), message: short(error.message), stack: short(error.stack) };
   }
   const message = isPlain(error) ? writeJson(error) : String(error);
-  return { name: "", message, stack: "" };
+  return { name: "", message: short(message), stack: "" };
 }
 
 // The first letter of each answer tells a result from an error.
