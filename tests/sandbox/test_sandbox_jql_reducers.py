@@ -86,7 +86,7 @@ def test_one_percentile_is_a_number() -> None:
 
 
 def test_top_is_one_list_of_the_greatest_groups() -> None:
-    groups = [{"key": [n], "value": (n * 7) % 10} for n in range(25)]
+    groups: list[dict[str, Any]] = [{"key": [n], "value": (n * 7) % 10} for n in range(25)]
     greatest = sorted(groups, key=lambda group: -group["value"])
     assert reduced("mixpanel.reducer.top(8)", groups) == greatest[:8]
 

@@ -161,7 +161,7 @@ async def test_user_selectors_are_alternatives(filled: SandboxClient) -> None:
 
 
 def joined(kind: str) -> set[tuple[str, str | None, bool]]:
-    pairs = {
+    pairs: set[tuple[str, str | None, bool]] = {
         (each.distinct_id, each.insert_id, each.distinct_id in PROFILES) for each in in_march()
     }
     with_events = {each.distinct_id for each in in_march()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -221,23 +221,27 @@ def moments() -> list[datetime]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("buckets", "first"),
-    [
-        ("daily", lambda at: at),
-        ("weekly", lambda at: datetime.fromisocalendar(*at.isocalendar()[:2], 1)),
-        ("monthly", lambda at: at.replace(day=1)),
-        ("quarterly", lambda at: at.replace(month=(at.month - 1) // 3 * 3 + 1, day=1)),
-        ("annual", lambda at: at.replace(month=1, day=1)),
-    ],
-    ids=["daily", "weekly", "monthly", "quarterly", "annual"],
-)
-def test_time_buckets_begin_on_calendar_days(buckets: str, first: Any) -> None:
+def first_day(buckets: str, at: date) -> date:
+    match buckets:
+        case "weekly":
+            return at - timedelta(days=at.weekday())
+        case "monthly":
+            return at.replace(day=1)
+        case "quarterly":
+            return at.replace(month=(at.month - 1) // 3 * 3 + 1, day=1)
+        case "annual":
+            return at.replace(month=1, day=1)
+        case _:
+            return at
+
+
+@pytest.mark.parametrize("buckets", ["daily", "weekly", "monthly", "quarterly", "annual"])
+def test_time_buckets_begin_on_calendar_days(buckets: str) -> None:
     items = [{"time": int(at.timestamp()) * 1000} for at in moments()]
     spec = f"mixpanel.{buckets}_time_buckets"
     bottoms = transformed(items, f".map(mixpanel.numeric_bucket('time', {spec}))")
-    days = [first(at).replace(hour=0, minute=0, second=0, tzinfo=UTC) for at in moments()]
-    assert bottoms == [int(day.timestamp()) * 1000 for day in days]
+    days = [first_day(buckets, at.date()) for at in moments()]
+    assert bottoms == [(day - date(1970, 1, 1)) // timedelta(milliseconds=1) for day in days]
 
 
 @pytest.mark.parametrize(

@@ -113,13 +113,18 @@ class ScriptProcess:
         return JqlError(self._stopped_because or _ENDED)
 
     def _failed(self, body: bytes) -> JqlError:
-        name, message = _name_and_message(body)
-        if (name, message) == ("InternalError", "interrupted"):
-            return JqlError(_too_long(self._limits))
-        if (name, message) == ("InternalError", "out of memory"):
-            megabytes = self._limits.memory // MEGABYTE
-            return JqlError(f"The script needs more memory than the {megabytes} MB it may have.")
-        return thrown(body, self._script)
+        megabytes = self._limits.memory // MEGABYTE
+        too_much = f"needs more memory than the {megabytes} MB it may have."
+        match _name_and_message(body):
+            case ("InternalError", "interrupted"):
+                return JqlError(_too_long(self._limits))
+            case ("InternalError", "out of memory"):
+                return JqlError(f"The script {too_much}")
+            # The engine throws it where there is not even room for an error.
+            case ("", "null"):
+                return JqlError(f"Uncaught exception null. If it throws none, it {too_much}")
+            case _:
+                return thrown(body, self._script)
 
 
 def _too_long(limits: Limits) -> str:

@@ -186,7 +186,7 @@ const _ = (() => {
     countBy: gathered((groups, key) => {
       groups[key] = (has(groups, key) ? groups[key] : 0) + 1;
     }),
-    shuffle: (list) => sortBy(toArray(list).map((value) => [Math.random(), value]), 0).map(last),
+    shuffle: (list) => sortBy(list, Math.random),
     sample(list, count) {
       const mixed = functions.shuffle(list);
       return count === undefined ? mixed[0] : first(mixed, count);
