@@ -70,6 +70,8 @@ function main() {
         ("function main() {\n  return Events(;\n}", "SyntaxError: unexpected token", 2),
         ("var a = 1;\n\nundefinedName();", "ReferenceError: undefinedName is not defined", 3),
         ("var a;\n\nthrow new RangeError('far')", "RangeError: far", 3),
+        ("\r\n\r\nfunction main() { return x.y }", "ReferenceError: x is not defined", 3),
+        ("//\r\u2028\u2029function main() { x.y }", "ReferenceError: x is not defined", 4),
         ("\nfunction main() { return 5 }", "TypeError: main() must return Events()", 2),
         ("\n\nfunction main() {}", "TypeError: main() must return Events()", 3),
         ("function main() {\n  return Events() }", "TypeError: Events() needs an object", 2),
@@ -194,7 +196,7 @@ async def test_without_an_engine_jql_says_what_to_install(
     empty: SandboxClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = "import sys; sys.modules['quickjs'] = None; "
-    monkeypatch.setattr(process, "_COMMAND", command + process._COMMAND)  # noqa: SLF001
+    monkeypatch.setattr(process, "COMMAND", command + process.COMMAND)
     answer = await asked(empty, "function main() { return People() }")
     assert answer.status_code == 501
     assert "pip install quickjs-ng" in answer.json()["error"]

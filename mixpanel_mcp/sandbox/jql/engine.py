@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_mcp.sandbox.jql.frames import Tag, read_frame, write_frame
+from mixpanel_mcp.sandbox.jql.lines import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ class Engine:
 
     def _load(self, script: str) -> list[Any]:
         # Stack traces name no files: our lines are those that come after the script's last.
-        blank = "\n" * (len(script.splitlines()) + 1)
+        blank = "\n" * len(lines_of(script))
         folder = files("mixpanel_mcp.sandbox.jql") / "runtime"
         texts = [(folder / f"{name}.js").read_text(encoding="utf-8") for name in _RUNTIME]
         self._context.eval(f'(() => {{ "use strict"; {blank}{"".join(texts)} }})()')
@@ -113,10 +114,12 @@ def _give_up_rights(seconds: float) -> None:
         return
     import resource  # noqa: PLC0415  # it is not there on Windows
 
-    for kind, limit in (
+    for kind, wanted in (
         (resource.RLIMIT_NOFILE, 0),
         (resource.RLIMIT_CORE, 0),
         # The engine looks at its clock between two steps of a script; some steps are endless.
         (resource.RLIMIT_CPU, math.ceil(seconds) + 5),
     ):
+        _, most = resource.getrlimit(kind)
+        limit = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         resource.setrlimit(kind, (limit, limit))

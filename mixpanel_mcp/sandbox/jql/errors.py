@@ -6,6 +6,8 @@ import json
 import re
 from typing import NamedTuple
 
+from mixpanel_mcp.sandbox.jql.lines import lines_of, place_of
+
 _FRAME = re.compile(r"at (?:(?P<function>.+?) \()?<input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)?")
 _MAIN = re.compile(r"\bmain\b")
 _LONGEST_MESSAGE = 2_000
@@ -38,7 +40,7 @@ def thrown(failure: bytes, script: str) -> JqlError:
     frames = frames_of(stack, script) or _main(stack, script)
     if not frames:
         return _refusal(what)
-    source = script.split("\n")[frames[0].line - 1][:_LONGEST_LINE]
+    source = lines_of(script)[frames[0].line - 1][:_LONGEST_LINE]
     pointer = " " * min(frames[0].column - 1, _LONGEST_LINE) + "^"
     trace = "\n".join(str(frame) for frame in frames)
     return _refusal(
@@ -56,7 +58,7 @@ def misplaced(what: str, stack: str, script: str) -> JqlError:
 
 def frames_of(stack: str, script: str) -> list[Frame]:
     """Read the places in the script; the runtime's lines come after the script's last."""
-    last = script.count("\n") + 1
+    last = len(lines_of(script))
     frames = (
         Frame(match["function"] or "<anonymous>", int(match["line"]), int(match["column"]))
         for match in _FRAME.finditer(stack)
@@ -69,8 +71,7 @@ def _main(stack: str, script: str) -> list[Frame]:
     found = _MAIN.search(script)
     if not stack or found is None:
         return []
-    before = script[: found.start()]
-    return [Frame("main", before.count("\n") + 1, found.start() - before.rfind("\n"))]
+    return [Frame("main", *place_of(script, found.start()))]
 
 
 def _refusal(text: str) -> JqlError:

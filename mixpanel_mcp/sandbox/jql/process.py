@@ -16,7 +16,7 @@ from mixpanel_mcp.sandbox.jql.limits import MEGABYTE, Limits
 
 # The engine does not end by itself; a system that runs out of memory ends it.
 _ENDED = "The script's engine was ended. Let the script hold less at a time, and try again."
-_COMMAND = "from mixpanel_mcp.sandbox.jql.engine import main; main()"
+COMMAND = "from mixpanel_mcp.sandbox.jql.engine import main; main()"
 # Windows cannot start a program without the first two; the others say where libraries are.
 _INHERITED = ("SYSTEMROOT", "PATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
@@ -141,7 +141,7 @@ def _spawn() -> subprocess.Popen[bytes]:
     # The project's time zone is UTC, and `new Date(...).getHours()` asks the system for its own.
     environment |= {"TZ": "UTC", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(  # noqa: S603  # our own interpreter and code
-        [sys.executable, "-P", "-c", _COMMAND],
+        [sys.executable, "-P", "-c", COMMAND],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
