@@ -109,6 +109,7 @@ async def test_an_item_may_be_what_breaks_a_script(empty: SandboxClient) -> None
         ({}, "Events() needs from_date as a date of the form YYYY-MM-DD"),
         ({"from_date": "2026-03-01"}, "Events() needs to_date as a date"),
         ({**MARCH, "from_date": "2026-02-30"}, "Events() needs from_date as a date"),
+        ({**MARCH, "from_date": "0000-03-01"}, "Events() needs from_date as a date"),
         ({**MARCH, "from_date": "1 March"}, "Events() needs from_date as a date"),
         ({**MARCH, "from_date": 20260301}, "Events() needs from_date as a date"),
         ({**MARCH, "to_date": "2026-02-01"}, "from_date that is not later than to_date"),

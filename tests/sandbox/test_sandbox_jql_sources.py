@@ -101,6 +101,12 @@ async def test_whole_timestamps_count_by_their_day(filled: SandboxClient) -> Non
     assert {group["key"][0]: group["value"] for group in groups} == counts
 
 
+async def test_any_day_of_the_calendar_will_do(filled: SandboxClient) -> None:
+    ever = {"from_date": "0001-01-01", "to_date": "9999-12-31"}
+    script = f"function main() {{ return Events(params).reduce({COUNT}) }}"
+    assert await answer(filled, script, ever) == [len(EVENTS)]
+
+
 async def test_selectors_choose_events_and_labels_rename_them(filled: SandboxClient) -> None:
     script = f"""function main() {{
         return Events(_.extend({{event_selectors: [

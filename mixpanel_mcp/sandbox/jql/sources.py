@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from mixpanel_mcp.analytics.counted import events_source
@@ -14,7 +13,7 @@ from mixpanel_mcp.analytics.expressions import (
     needs_user,
 )
 from mixpanel_mcp.analytics.json_access import Kind, json_value
-from mixpanel_mcp.sandbox.clock import midnight
+from mixpanel_mcp.sandbox.clock import DAY, midnight
 from mixpanel_mcp.sandbox.jql.plans import EventsPlan, JoinPlan, PeoplePlan, Plan, Selector
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ def _events(plan: EventsPlan, bindings: Bindings) -> str:
     source = events_source(
         bindings,
         from_time=midnight(plan.from_date),
-        to_time=midnight(plan.to_date + timedelta(days=1)),
+        to_time=midnight(plan.to_date) + DAY,
         names=names if names and len(names) == len(selectors) else None,
     )
     name = _labelled(selectors, bindings)
