@@ -34,7 +34,7 @@ LEAVES = {"destinations", "sanitize", "json_values", "files", "analytics"}
 SANDBOX_USERS = {"cli", "demo"}
 HTTP_ROOMS = {"api"}
 MCP_ROOMS = {"server", "safety", "results", "resources", "prompts", "transports", "demo"}
-HEAVY = ["duckdb", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
+HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
 
 Arrow = tuple[str, str]
 

@@ -21,15 +21,16 @@ from mixpanel_mcp.sandbox import (
     insights_reports,
     pipelines,
     profiles,
-    reports,
     retention_reports,
 )
 from mixpanel_mcp.sandbox.clock import Clock
 from mixpanel_mcp.sandbox.engage import EngageSessions
 from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
-from mixpanel_mcp.sandbox.limits import Limits, LimitsMiddleware
+from mixpanel_mcp.sandbox.jql import routes as jql
+from mixpanel_mcp.sandbox.jql.limits import Limits
 from mixpanel_mcp.sandbox.queries import answering
+from mixpanel_mcp.sandbox.rate_limits import RateLimits, RateLimitsMiddleware
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.requests_log import RequestsLog, RequestsLogMiddleware
 from mixpanel_mcp.sandbox.state import IdMerge, Project
@@ -58,7 +59,7 @@ _QUERY: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/retention", ["GET"], answering(retention_reports.query_retention)),
     ("/retention/addiction", ["GET"], answering(retention_reports.query_frequency)),
     ("/cohorts/list", ["POST"], answering(cohorts.list_cohorts)),
-    ("/jql", ["POST"], reports.query_jql),
+    ("/jql", ["POST"], jql.query_jql),
 )
 _DATA: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/export", ["GET"], export.export),
@@ -92,7 +93,7 @@ def create_app(
 ) -> Starlette:
     """Build the application. Its data is opened at the start, or by the first request."""
     faults, requests_log = Faults(), RequestsLog()
-    counters = Limits() if limits else None
+    rate_limits = RateLimits() if limits else None
     project = Project(
         Clock(today),
         demo=demo,
@@ -101,7 +102,7 @@ def create_app(
         faults=faults,
         requests_log=requests_log,
         sessions=EngageSessions(),
-        limits=counters,
+        rate_limits=rate_limits,
     )
 
     @asynccontextmanager
@@ -115,7 +116,7 @@ def create_app(
         middleware=[
             Middleware(LoopbackMiddleware),
             Middleware(RequestsLogMiddleware, requests_log),
-            *([Middleware(LimitsMiddleware, counters)] if counters else []),
+            *([Middleware(RateLimitsMiddleware, rate_limits)] if rate_limits else []),
             Middleware(FaultsMiddleware, faults),
             Middleware(_OpenMiddleware, project),
         ],
@@ -128,6 +129,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.project = project
+    app.state.jql_limits = Limits()
     return app
 
 

@@ -71,9 +71,9 @@ def admit(request: Request, submission: Submission) -> None:
     """Let a batch in that is neither too large nor too soon, or refuse."""
     if len(submission.records) > MOST_RECORDS:
         raise refused_ingestion(413, f"request exceeds max limit of {MOST_RECORDS} records")
-    limits = project_of(request).limits
-    if limits is not None:
-        limits.admit(request.url.path, submission)
+    rate_limits = project_of(request).rate_limits
+    if rate_limits is not None:
+        rate_limits.admit(request.url.path, submission)
 
 
 def _track(project: Project, submission: Submission, caller: str | None) -> Response:

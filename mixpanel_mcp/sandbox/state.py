@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mixpanel_mcp.sandbox.clock import Clock
     from mixpanel_mcp.sandbox.engage import EngageSessions
     from mixpanel_mcp.sandbox.faults import Faults
-    from mixpanel_mcp.sandbox.limits import Limits
+    from mixpanel_mcp.sandbox.rate_limits import RateLimits
     from mixpanel_mcp.sandbox.requests_log import RequestsLog
 
 IdMerge = Literal["original", "simplified"]
@@ -63,13 +63,13 @@ class Project:
         faults: Faults,
         requests_log: RequestsLog,
         sessions: EngageSessions,
-        limits: Limits | None,
+        rate_limits: RateLimits | None,
     ) -> None:
         self.clock = clock
         self.faults = faults
         self.requests_log = requests_log
         self.sessions = sessions
-        self.limits = limits
+        self.rate_limits = rate_limits
         self._demo = demo
         self._data = data
         self._id_merge: IdMerge | None = id_merge
@@ -132,8 +132,8 @@ class Project:
         self.faults.clear()
         self.requests_log.clear()
         self.sessions.clear()
-        if self.limits is not None:
-            self.limits.clear()
+        if self.rate_limits is not None:
+            self.rate_limits.clear()
 
     def saved(self, kind: Kind) -> dict[int, dict[str, Any]]:
         return _saved(self.store, kind)

@@ -15,6 +15,8 @@ from mixpanel_mcp.sandbox import PASSWORD, PROJECT_ID, TOKEN, USERNAME, create_a
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from starlette.applications import Starlette
+
     from mixpanel_mcp.sandbox.state import Project
 
 TODAY = date(2026, 3, 10)
@@ -30,10 +32,14 @@ class SandboxClient(httpx.AsyncClient):
         super().__init__(auth=(USERNAME, PASSWORD), **options)
 
     @property
-    def project(self) -> Project:
-        """What lies behind the application, where it is called in this process."""
+    def app(self) -> Starlette:
+        """The application, where it is called in this process."""
         transport: Any = self._transport
-        return transport.app.state.project
+        return transport.app
+
+    @property
+    def project(self) -> Project:
+        return self.app.state.project
 
     async def track(self, *events: Any, **switches: str) -> httpx.Response:
         return await self.post("/track", params=switches, json=list(events))

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from sandbox_client import PROJECT_ID, called_in_process, event, update
 
-from mixpanel_mcp.sandbox import limits
+from mixpanel_mcp.sandbox import rate_limits
 from mixpanel_mcp.sandbox.bodies import Submission
-from mixpanel_mcp.sandbox.limits import Limits, MovingWindow
+from mixpanel_mcp.sandbox.rate_limits import MovingWindow, RateLimits
 from mixpanel_mcp.sandbox.replies import RefusedError
 
 if TYPE_CHECKING:
@@ -40,20 +40,20 @@ def watch() -> Watch:
 @pytest.fixture
 async def limited(watch: Watch) -> AsyncIterator[SandboxClient]:
     async with called_in_process(demo=False, limits=True) as client:
-        counters = client.project.limits
+        counters = client.project.rate_limits
         assert counters is not None
         counters.clock = watch
         yield client
 
 
-def counters_of(client: SandboxClient) -> Limits:
-    counters = client.project.limits
+def counters_of(client: SandboxClient) -> RateLimits:
+    counters = client.project.rate_limits
     assert counters is not None
     return counters
 
 
 async def test_the_61st_query_of_an_hour_is_refused(limited: SandboxClient, watch: Watch) -> None:
-    for _ in range(limits.QUERIES_PER_HOUR):
+    for _ in range(rate_limits.QUERIES_PER_HOUR):
         assert (await limited.query("/funnels/list")).status_code == 200
         watch.seconds += 10
 
@@ -99,7 +99,7 @@ async def test_what_ran_is_over(limited: SandboxClient) -> None:
 
 
 async def test_wrong_credentials_spend_nothing(limited: SandboxClient) -> None:
-    for _ in range(limits.QUERIES_PER_HOUR + 1):
+    for _ in range(rate_limits.QUERIES_PER_HOUR + 1):
         answer = await limited.get("/api/query/funnels/list", auth=("nobody", "nothing"))
         assert answer.status_code == 401
 
@@ -112,20 +112,20 @@ async def test_exports_have_a_pace_and_an_hour(limited: SandboxClient, watch: Wa
     assert answers[-1].json() == {"error": "too many export requests in progress for this project"}
 
     statuses: list[int] = []
-    for _ in range(limits.EXPORTS_PER_HOUR - 2):
+    for _ in range(rate_limits.EXPORTS_PER_HOUR - 2):
         watch.seconds += 1
         statuses.append((await limited.export()).status_code)
-    assert statuses == [200] * (limits.EXPORTS_PER_HOUR - 3) + [429]
+    assert statuses == [200] * (rate_limits.EXPORTS_PER_HOUR - 3) + [429]
 
 
 async def test_a_hundred_exports_run_at_once(watch: Watch) -> None:
-    counters = Limits(watch)
+    counters = RateLimits(watch)
     exports = counters.exports
     for number in range(50):
         watch.seconds += 1
         assert exports.begin(watch.seconds), number
     assert exports.running == 50
-    exports.running = limits.EXPORTS_AT_ONCE
+    exports.running = rate_limits.EXPORTS_AT_ONCE
 
     watch.seconds += 3_600
     assert not exports.begin(watch.seconds)
@@ -155,7 +155,7 @@ async def test_ingestion_has_a_minute(
     limited: SandboxClient, watch: Watch, path: str, body: Any, reply: dict[str, Any]
 ) -> None:
     batch = Submission([body] * 2_000, {}, size=1_000_000)
-    for _ in range(limits.EVENTS_PER_MINUTE // 2_000):
+    for _ in range(rate_limits.EVENTS_PER_MINUTE // 2_000):
         counters_of(limited).admit("/import", batch)
 
     refused = await limited.post(path, json=[body])
@@ -167,8 +167,8 @@ async def test_ingestion_has_a_minute(
 
 
 def test_bytes_are_limited_too(watch: Watch) -> None:
-    counters = Limits(watch)
-    half = Submission([{}], {}, size=limits.BYTES_PER_MINUTE // 2)
+    counters = RateLimits(watch)
+    half = Submission([{}], {}, size=rate_limits.BYTES_PER_MINUTE // 2)
     counters.admit("/track", half)
     counters.admit("/track", half)
 
@@ -195,13 +195,15 @@ async def test_the_size_is_that_of_the_unpacked_body(limited: SandboxClient) -> 
 
 async def test_without_the_switch_nobody_counts() -> None:
     async with called_in_process(demo=False) as client:
-        answers = [await client.query("/funnels/list") for _ in range(limits.QUERIES_PER_HOUR + 1)]
+        answers = [
+            await client.query("/funnels/list") for _ in range(rate_limits.QUERIES_PER_HOUR + 1)
+        ]
 
     assert {answer.status_code for answer in answers} == {200}
 
 
 async def test_a_reset_gives_everything_back(limited: SandboxClient) -> None:
-    for _ in range(limits.QUERIES_PER_HOUR):
+    for _ in range(rate_limits.QUERIES_PER_HOUR):
         await limited.query("/funnels/list")
     await limited.control("reset", {"demo": False})
 

@@ -1,33 +1,13 @@
-"""What all reading paths have in common, and JQL: checked, then honestly not computed."""
+"""What all reading paths have in common."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-from sandbox_client import PROJECT_ID
 
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
-
-
-@pytest.mark.parametrize(
-    ("form", "status", "error"),
-    [
-        ({}, 400, "Missing required parameter: script"),
-        ({"script": "function main(){}", "params": "[1]"}, 400, "params must be a JSON object"),
-        ({"script": "function main(){}", "params": "{a: 1}"}, 400, "params must be"),
-        ({"script": "function main(){}", "params": "{}"}, 501, "does not compute JQL"),
-    ],
-)
-async def test_jql_needs_a_script(
-    empty: SandboxClient, form: dict[str, str], status: int, error: str
-) -> None:
-    for base in ("/api/query", "/api/2.0"):
-        answer = await empty.post(f"{base}/jql", params={"project_id": PROJECT_ID}, data=form)
-
-        assert answer.status_code == status
-        assert error in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

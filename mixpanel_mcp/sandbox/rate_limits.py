@@ -95,7 +95,7 @@ class Allowance:
                 window.give_back(begun_at)
 
 
-class Limits:
+class RateLimits:
     """The counters of the one project. Touched only by the event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -127,24 +127,24 @@ class Limits:
         self._events.take(now, records)
 
 
-class LimitsMiddleware:
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+class RateLimitsMiddleware:
+    def __init__(self, app: ASGIApp, rate_limits: RateLimits) -> None:
         self.app = app
-        self.limits = limits
+        self.rate_limits = rate_limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         if path == "/api/2.0/export":
-            await self._count(self.limits.exports, scope, receive, send)
+            await self._count(self.rate_limits.exports, scope, receive, send)
         elif path.startswith(("/api/query/", "/api/2.0/")) and "/nessie/" not in path:
-            await self._count(self.limits.queries, scope, receive, send)
+            await self._count(self.rate_limits.queries, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
     async def _count(
         self, allowance: Allowance, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        now = self.limits.clock()
+        now = self.rate_limits.clock()
         if not allowance.begin(now):
             await self._refuse(allowance, scope, receive, send)
             return
@@ -163,10 +163,10 @@ class LimitsMiddleware:
     async def _refuse(
         self, allowance: Allowance, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        if allowance is self.limits.exports:
+        if allowance is self.rate_limits.exports:
             response = too_many_exports()
         else:
             # As in the replies that are known, the refused call is among those counted.
-            in_hour = allowance.used(self.limits.clock()) + 1
+            in_hour = allowance.used(self.rate_limits.clock()) + 1
             response = too_many_queries(scope, running=allowance.running + 1, in_hour=in_hour)
         await response(scope, receive, send)
