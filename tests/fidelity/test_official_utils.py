@@ -221,3 +221,45 @@ def test_it_retries_and_then_goes_on(client: Any, mixpanel_world: httpx.Client) 
     begun = time.monotonic()
     assert len(client.query_export({"from_date": DAY, "to_date": DAY})) == 1
     assert time.monotonic() - begun < 10
+
+
+def test_it_reads_events_and_people_by_jql(client: Any) -> None:
+    client.import_events([song(number) for number in range(10)], timezone_offset=0)
+    client.import_people([person(number) for number in range(3)])
+
+    played = client.query_jql_events(DAY, DAY, event_selectors={"event": "Song played"})
+    third = client.query_jql_people('user["number"] == 2')
+
+    assert sorted(event["properties"]["number"] for event in played) == [1, 3, 5, 7, 9]
+    assert {event["properties"]["time"] for event in played} == {
+        NOON + number for number in (1, 3, 5, 7, 9)
+    }
+    assert [each["$distinct_id"] for each in third] == ["user-0002"]
+
+
+def test_it_runs_a_script_and_acts_on_its_people(client: Any, mixpanel_world: httpx.Client) -> None:
+    client.import_events([song(number) for number in range(14)], timezone_offset=0)
+    client.import_people([{"$distinct_id": "user-3", "$properties": {"plan": "free"}}])
+
+    counts = client.query_jql(
+        "function main() { return Events(params).groupBy(['name'], mixpanel.reducer.count()); }",
+        {"from_date": DAY, "to_date": DAY},
+    )
+    client.event_counts_to_people(DAY, ["Song played", "Song skipped"])
+
+    assert {each["key"][0]: each["value"] for each in counts} == {
+        "Song played": 7,
+        "Song skipped": 7,
+    }
+    assert profiles(mixpanel_world)["user-3"]["Song played"] == 1
+
+
+def test_it_selects_people_by_what_they_did(client: Any) -> None:
+    client.import_events([song(number) for number in range(5)], timezone_offset=0)
+    client.import_people([{"$distinct_id": f"user-{n}", "$properties": {}} for n in range(7)])
+    behaviors = [{"window": "30d", "name": "b", "event_selectors": [{"event": "Song played"}]}]
+    params = {"behaviors": json.dumps(behaviors), "where": '(behaviors["b"] > 0)'}
+
+    found = client.query_engage(params, timezone_offset=0)
+
+    assert {each["$distinct_id"] for each in found} == {"user-1", "user-3"}
