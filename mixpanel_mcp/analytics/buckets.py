@@ -1,4 +1,4 @@
-"""The periods that a report's days fall into: hours, days, weeks or months, in UTC.
+"""The periods that a report's days fall into: minutes, hours, days, weeks or months, in UTC.
 
 Weeks begin on Monday and months on the first, as the dates in `query.openapi.yaml` /funnels show;
 the first bucket is named by its beginning even where `from_date` lies inside it. Events before
@@ -10,20 +10,23 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 
-BucketUnit = Literal["hour", "day", "week", "month"]
+BucketUnit = Literal["minute", "hour", "day", "week", "month"]
 
-HOUR = 3_600_000
+MINUTE = 60_000
 """In milliseconds, like everything that has to do with time here."""
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-_WIDTHS: dict[BucketUnit, int] = {"hour": HOUR, "day": DAY, "week": 7 * DAY}
+_WIDTHS: dict[BucketUnit, int] = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
+
+_MOST = 100_000
 
 
 class Buckets:
     """Buckets of `interval` units each, from the one that holds `from_date` to the last needed.
 
     Raises:
-        ValueError: the interval is not positive, or `to_date` lies before `from_date`.
+        ValueError: the interval is not positive, there would be too many buckets, or `to_date` lies before `from_date`.
     """
 
     def __init__(
@@ -42,6 +45,32 @@ class Buckets:
         self._interval = interval
         self._first = _beginning(from_date, unit)
         self.starts = self._starts()
+
+    @classmethod
+    def recent(cls, now: datetime, unit: BucketUnit, count: int) -> Buckets:
+        """Buckets of one unit each, of which the last holds `now`.
+
+        Raises:
+            ValueError: the count is not positive.
+        """
+        if count < 1:
+            raise ValueError(f"a report covers at least one {unit}, not {count}")
+        buckets = cls(now.date(), now.date(), unit)
+        start = max(start for start in buckets.starts if start <= now)
+        end = buckets._next(start)
+        for _ in range(count - 1):
+            start = buckets._before(start)
+        buckets._first = start
+        buckets.from_time, buckets.to_time = _milliseconds(start), _milliseconds(end)
+        buckets.starts = buckets._starts()
+        return buckets
+
+    @property
+    def labels(self) -> list[str]:
+        """How reports name the buckets: a date, and for hours and minutes the time of day too."""
+        if self._unit in {"minute", "hour"}:
+            return [start.isoformat(" ", "seconds").removesuffix("+00:00") for start in self.starts]
+        return self.dates
 
     @property
     def dates(self) -> list[str]:
@@ -66,6 +95,11 @@ class Buckets:
         return f"({time} >= {self.from_time} AND {time} < {self.to_time})"
 
     def _starts(self) -> list[datetime]:
+        width = _WIDTHS.get(self._unit, DAY) * self._interval
+        if self.to_time - _milliseconds(self._first) > _MOST * width:
+            raise ValueError(
+                f"more than {_MOST:,} {self._unit}s: ask for fewer days or larger units"
+            )
         starts: list[datetime] = []
         start = self._first
         while _milliseconds(start) < self.to_time:
@@ -78,6 +112,11 @@ class Buckets:
             return start + timedelta(milliseconds=_WIDTHS[self._unit] * self._interval)
         months = _months(start) - 1 + self._interval
         return start.replace(year=months // 12, month=months % 12 + 1)
+
+    def _before(self, start: datetime) -> datetime:
+        if self._unit == "month":
+            return _beginning((start - timedelta(days=1)).date(), "month")
+        return start - timedelta(milliseconds=_WIDTHS[self._unit])
 
 
 def _beginning(day: date, unit: BucketUnit) -> datetime:

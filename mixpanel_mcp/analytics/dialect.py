@@ -28,3 +28,8 @@ def number_text(sql: str) -> str:
     text = "CAST(CAST(number AS BIGINT) AS VARCHAR)"
     body = f"CASE WHEN {whole} THEN {text} ELSE CAST(number AS VARCHAR) END"
     return let("number", sql, body)
+
+
+def exact_sum(sql: str) -> str:
+    """SQL for a sum that does not hang on the order in which rows come."""
+    return f"fsum({sql})"
