@@ -24,6 +24,7 @@ from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
+    by_name,
     is_shown,
     segment_name,
 )
@@ -91,7 +92,7 @@ def _periods(
     for bucket, name, times, users in store.rows(sql, bindings.values):
         exactly[bucket].setdefault(name, nobody[bucket].copy())[times - 1] = users
     return [
-        {OVERALL if name is None else name: _at_least(users) for name, users in period.items()}
+        by_name({name: _at_least(users) for name, users in period.items()})
         for period in exactly.values()
     ]
 

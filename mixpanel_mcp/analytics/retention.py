@@ -18,7 +18,7 @@ Where Mixpanel's documents are silent: every bucket is listed, also an empty one
 before `from_date` does not keep a user from being born later. With `on`, which segments the
 returns, each date has a row for each segment, whose `first` is the size of the whole bucket (births
 have no segment), and a row "$overall". A user who returned in two segments counts in both. Segments
-are ranked by their counts added up; a missing property is "undefined".
+are ranked by their returning users, added up over buckets and (but for unbounded) intervals; a missing property is "undefined".
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
+    by_name,
     is_shown,
     segment_name,
 )
@@ -129,10 +130,7 @@ def _rows(
         else:
             counts[bucket].setdefault(name, nobody.copy())[interval] = users
     return [
-        {
-            OVERALL if name is None else name: _row(query, users, first[bucket])
-            for name, users in segments.items()
-        }
+        by_name({name: _row(query, users, first[bucket]) for name, users in segments.items()})
         for bucket, segments in counts.items()
     ]
 
