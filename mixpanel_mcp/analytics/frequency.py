@@ -19,7 +19,7 @@ from datetime import date
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets
+from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
@@ -46,7 +46,7 @@ SegmentedFrequency = dict[str, dict[str, list[int]]]
 class FrequencyQuery:
     from_date: date
     to_date: date
-    unit: Literal["day", "week", "month"] = "day"
+    unit: DayUnit = "day"
     addiction_unit: AddictionUnit = "hour"
     selector: Selector = ANY_EVENT
 

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets
+from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import DEFAULT_SEGMENTS, by_name, is_shown, segment_name
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
@@ -48,7 +48,7 @@ class FunnelQuery:
     to_date: date
     length: int = 14
     length_unit: LengthUnit = "day"
-    unit: Literal["day", "week", "month"] = "day"
+    unit: DayUnit = "day"
     interval: int = 1
     """How many units a bucket holds. Mixpanel's parameter of this name counts days."""
     where: str | None = None

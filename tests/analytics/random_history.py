@@ -113,7 +113,7 @@ def _sent_again(chance: random.Random, event: Event) -> Event:
 
 
 CONDITIONS: dict[str | None, Test] = {
-    None: lambda event: True,
+    None: lambda _: True,
     'properties["plan"] == "pro"': lambda event: event.properties.get("plan") == "pro",
     'not defined(properties["plan"])': lambda event: "plan" not in event.properties,
     'properties["prix €"] >= 2': lambda event: event.properties["prix €"] >= 2,

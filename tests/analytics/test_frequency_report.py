@@ -20,7 +20,9 @@ from random_history import (
     random_history,
 )
 
+from mixpanel_mcp.analytics.buckets import DayUnit
 from mixpanel_mcp.analytics.frequency import (
+    AddictionUnit,
     FrequencyQuery,
     frequency,
     segmented_frequency,
@@ -28,14 +30,21 @@ from mixpanel_mcp.analytics.frequency import (
 from mixpanel_mcp.analytics.selectors import Selector
 from mixpanel_mcp.analytics.store import Store
 
-WIDTHS = {"hour": HOUR, "day": DAY}
+UNITS: list[tuple[DayUnit, AddictionUnit]] = [
+    ("day", "hour"),
+    ("week", "hour"),
+    ("month", "hour"),
+    ("week", "day"),
+    ("month", "day"),
+]
+WIDTHS: dict[AddictionUnit, int] = {"hour": HOUR, "day": DAY}
 
 
 def random_query(seed: int) -> FrequencyQuery:
     chance = random.Random(seed)  # noqa: S311  # reproducible, not secret
     selector = Selector(chance.choice([None, *NAMES]), chance.choice([None, *CONDITIONS]))
-    unit = chance.choice(["day", "week", "month"])
-    return FrequencyQuery(FIRST_DAY, LAST_DAY, unit, chance.choice(["hour", "day"]), selector)
+    unit, addiction_unit = chance.choice(UNITS)
+    return FrequencyQuery(FIRST_DAY, LAST_DAY, unit, addiction_unit, selector)
 
 
 def selected(query: FrequencyQuery, events: Iterable[Counted]) -> list[Counted]:
@@ -66,7 +75,7 @@ def size(query: FrequencyQuery, start: date) -> int:
     return (after - start).days * DAY // WIDTHS[query.addiction_unit]
 
 
-@pytest.mark.parametrize("seed", range(200, 230))
+@pytest.mark.parametrize("seed", range(200, 215))
 def test_frequency_is_what_a_count_by_hand_finds(empty_store: Store, seed: int) -> None:
     history = random_history(seed)
     history.store_in(empty_store)
@@ -79,7 +88,7 @@ def test_frequency_is_what_a_count_by_hand_finds(empty_store: Store, seed: int) 
     assert report == {start: numbers_by_hand(query, start, events) for start in starts}
 
 
-@pytest.mark.parametrize("seed", range(230, 245))
+@pytest.mark.parametrize("seed", range(215, 221))
 @pytest.mark.parametrize("on", SEGMENTS)
 def test_a_segment_knows_only_its_own_events(empty_store: Store, seed: int, on: str) -> None:
     history = random_history(seed)
@@ -91,7 +100,7 @@ def test_a_segment_knows_only_its_own_events(empty_store: Store, seed: int, on: 
     events = selected(query, history.counted())
     segments = defaultdict[str, list[Counted]](list)
     sizes = Counter[str]()
-    for name, start, _user in {
+    for name, _start, _user in {
         (SEGMENTS[on](event), beginning(event.day, FIRST_DAY, query.unit), event.user)
         for event in events
     }:

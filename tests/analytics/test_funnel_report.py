@@ -21,9 +21,10 @@ from random_history import (
     random_history,
 )
 
+from mixpanel_mcp.analytics.buckets import DayUnit
 from mixpanel_mcp.analytics.events import Event, add_events
 from mixpanel_mcp.analytics.expressions import ExpressionError
-from mixpanel_mcp.analytics.funnels import FunnelQuery, funnel, segmented_funnel
+from mixpanel_mcp.analytics.funnels import FunnelQuery, LengthUnit, funnel, segmented_funnel
 from mixpanel_mcp.analytics.selectors import Selector
 from mixpanel_mcp.analytics.store import Store
 
@@ -31,6 +32,9 @@ NOON = 1_769_601_600_000
 """28 January 2026, 12:00 UTC."""
 DAY_OF_NOON = date(2026, 1, 28)
 LENGTHS = {"second": 1_000, "minute": 60_000, "hour": HOUR, "day": DAY}
+
+WINDOWS: list[tuple[int, LengthUnit]] = [(6, "hour"), (1, "day"), (3, "day"), (5_400, "second")]
+BUCKETS: list[tuple[DayUnit, int]] = [("day", 1), ("day", 3), ("week", 1), ("month", 1)]
 
 Path = list[int]
 """The times at which one user reached the steps, from the first on."""
@@ -115,8 +119,8 @@ def random_query(seed: int) -> FunnelQuery:
         Selector(chance.choice(NAMES), chance.choice([None, None, *CONDITIONS]))
         for _ in range(chance.randint(1, 5))
     ]
-    length, length_unit = chance.choice([(6, "hour"), (1, "day"), (3, "day"), (5_400, "second")])
-    unit, interval = chance.choice([("day", 1), ("day", 3), ("week", 1), ("month", 1)])
+    length, length_unit = chance.choice(WINDOWS)
+    unit, interval = chance.choice(BUCKETS)
     return FunnelQuery(
         steps,
         FIRST_DAY,
@@ -129,7 +133,7 @@ def random_query(seed: int) -> FunnelQuery:
     )
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(30))
 def test_a_funnel_is_what_a_count_by_hand_finds(empty_store: Store, seed: int) -> None:
     history = random_history(seed)
     history.store_in(empty_store)
@@ -149,7 +153,7 @@ def test_a_funnel_is_what_a_count_by_hand_finds(empty_store: Store, seed: int) -
     }
 
 
-@pytest.mark.parametrize("seed", range(40, 60))
+@pytest.mark.parametrize("seed", range(30, 38))
 @pytest.mark.parametrize("on", SEGMENTS)
 def test_segments_are_those_of_the_entries(empty_store: Store, seed: int, on: str) -> None:
     history = random_history(seed)

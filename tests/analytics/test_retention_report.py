@@ -20,6 +20,7 @@ from random_history import (
     random_history,
 )
 
+from mixpanel_mcp.analytics.buckets import DayUnit
 from mixpanel_mcp.analytics.events import Event, add_events
 from mixpanel_mcp.analytics.retention import (
     Retention,
@@ -34,7 +35,8 @@ from mixpanel_mcp.analytics.store import Store
 NOON = 1_769_601_600_000
 """28 January 2026, 12:00 UTC."""
 DAY_OF_NOON = date(2026, 1, 28)
-DAYS = {"day": 1, "week": 7, "month": 30}
+BUCKETS: list[tuple[DayUnit, int]] = [("day", 1), ("day", 2), ("week", 1), ("month", 1)]
+DAYS: dict[DayUnit, int] = {"day": 1, "week": 7, "month": 30}
 
 
 class Birth(NamedTuple):
@@ -78,7 +80,7 @@ def counts_by_hand(
 
 def random_query(seed: int) -> RetentionQuery:
     chance = random.Random(seed)  # noqa: S311  # reproducible, not secret
-    unit, interval = chance.choice([("day", 1), ("day", 2), ("week", 1), ("month", 1)])
+    unit, interval = chance.choice(BUCKETS)
 
     def selector() -> Selector:
         return Selector(chance.choice([None, *NAMES]), chance.choice([None, *CONDITIONS]))
@@ -95,7 +97,7 @@ def random_query(seed: int) -> RetentionQuery:
     )
 
 
-@pytest.mark.parametrize("seed", range(100, 140))
+@pytest.mark.parametrize("seed", range(100, 130))
 def test_retention_is_what_a_count_by_hand_finds(empty_store: Store, seed: int) -> None:
     history = random_history(seed)
     history.store_in(empty_store)
@@ -115,7 +117,7 @@ def test_retention_is_what_a_count_by_hand_finds(empty_store: Store, seed: int) 
     assert report == expected
 
 
-@pytest.mark.parametrize("seed", range(140, 160))
+@pytest.mark.parametrize("seed", range(130, 138))
 @pytest.mark.parametrize("on", SEGMENTS)
 def test_segments_are_those_of_the_returns(empty_store: Store, seed: int, on: str) -> None:
     history = random_history(seed)
