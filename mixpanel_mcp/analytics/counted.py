@@ -30,34 +30,38 @@ def events_source(
     """
     user = "profiles.properties" if with_user else "NULL::JSON"
     join = "LEFT JOIN profiles USING (distinct_id)" if with_user else ""
+    condition = _condition(bindings, from_time, to_time, names)
     return f"""(
-    WITH {_COUNTED.format(condition=_condition(bindings, from_time, to_time, names))}
-    SELECT event, distinct_id, time, insert_id, processed, counted.properties,
+    SELECT event, distinct_id, time, insert_id, processed, selected.properties,
         {user} AS user_properties
-    FROM counted {join}
+    FROM ({_selected(condition, "processed", "properties")}) AS selected {join}
+    LEFT JOIN ({_superseded(condition)}) AS superseded ON superseded.arrival = selected.arrival
+    WHERE superseded.arrival IS NULL
 )"""  # noqa: S608  # every value is a parameter
 
 
-# To put every event through a window, with its properties, takes longer and more memory than all
-# the rest of a report. Few are sent twice: equal hashes find them, and what else has one's hash.
-_COUNTED = """sent AS NOT MATERIALIZED (
-        SELECT event, COALESCE(canonical_id, events.distinct_id) AS distinct_id,
-            time, insert_id, processed, properties, events.rowid AS arrival
+def _selected(condition: str, *columns: str) -> str:
+    return f"""
+        SELECT {", ".join(["events.rowid AS arrival", *columns])},
+            event, COALESCE(canonical_id, events.distinct_id) AS distinct_id, time, insert_id
         FROM events LEFT JOIN canonical_ids ON canonical_ids.distinct_id = events.distinct_id
         WHERE {condition}
-    ), repeated AS (
-        SELECT hash(event, distinct_id, time, insert_id) AS key
-        FROM sent GROUP BY key HAVING count(*) > 1
-    ), superseded AS (
-        SELECT arrival FROM (
-            SELECT arrival, row_number() OVER (
-                PARTITION BY event, distinct_id, time, insert_id ORDER BY arrival DESC
-            ) AS age
-            FROM sent WHERE hash(event, distinct_id, time, insert_id) IN (SELECT key FROM repeated)
-        ) WHERE age > 1
-    ), counted AS (
-        SELECT * FROM sent WHERE arrival NOT IN (SELECT arrival FROM superseded)
-    )"""
+    """  # noqa: S608  # every value is a parameter
+
+
+def _superseded(condition: str) -> str:
+    """Which of the selected came again later.
+
+    A window over all events would carry each of them through a sort; hashes are small, and leave
+    few to look at closely.
+    """
+    selected = _selected(condition)
+    key = "event, distinct_id, time, insert_id"
+    return f"""
+        SELECT arrival FROM ({selected})
+        WHERE hash({key}) IN (SELECT hash({key}) FROM ({selected}) GROUP BY 1 HAVING count(*) > 1)
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY arrival DESC) > 1
+    """  # noqa: S608  # every value is a parameter
 
 
 def _condition(
