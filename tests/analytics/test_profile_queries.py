@@ -24,8 +24,13 @@ from mixpanel_mcp.analytics.store import Store
 AS_OF = int(datetime(2026, 2, 3, tzinfo=UTC).timestamp()) * 1_000
 Profile = dict[str, Any]
 
+
+def anybody(_profile: Profile, _count: int) -> bool:
+    return True
+
+
 WHERE: dict[str | None, Callable[[Profile, int], bool]] = {
-    None: lambda *_: True,
+    None: anybody,
     'properties["plan"] == "pro"': lambda profile, _: profile.get("plan") == "pro",
     'properties["age"] > 40 and behaviors["it"] > 3': lambda profile, count: (
         profile.get("age", 0) > 40 and count > 3
