@@ -10,13 +10,15 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 
-BucketUnit = Literal["minute", "hour", "day", "week", "month"]
+DayUnit = Literal["day", "week", "month"]
+BucketUnit = Literal["minute", "hour"] | DayUnit
 
 MINUTE = 60_000
 """In milliseconds, like everything that has to do with time here."""
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+_UNITS = ("minute", "hour", *get_args(DayUnit))
 _WIDTHS: dict[BucketUnit, int] = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
 
 _MOST = 100_000
@@ -32,8 +34,8 @@ class Buckets:
     def __init__(
         self, from_date: date, to_date: date, unit: BucketUnit = "day", interval: int = 1
     ) -> None:
-        if unit not in get_args(BucketUnit):
-            raise ValueError(f"a bucket is an {', '.join(get_args(BucketUnit))}, not {unit!r}")
+        if unit not in _UNITS:
+            raise ValueError(f"a bucket is an {', '.join(_UNITS)}, not {unit!r}")
         if interval < 1:
             raise ValueError(f"a bucket holds at least one {unit}, not {interval}")
         if to_date < from_date:

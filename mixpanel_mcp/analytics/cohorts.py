@@ -1,7 +1,7 @@
 """Cohorts: users by a condition on their profiles, or by name.
 
-A cohort by condition has the profiles that fit it now. One by ids has these ids, with or without
-profiles. Its size is the number of its members.
+A cohort by condition has the profiles that fit it now. One by ids has the users of these ids, by
+their canonical ids, with or without profiles. Its size is the number of its members.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ class ByIds:
 
 Cohort = ByCondition | ByIds
 
+_CANONICAL = """
+SELECT DISTINCT coalesce(canonical_id, id) AS member
+FROM (SELECT unnest($ids::VARCHAR[]) AS id)
+    LEFT JOIN canonical_ids ON canonical_ids.distinct_id = id
+ORDER BY member
+"""
+
 
 def cohort_members(store: Store, cohort: Cohort) -> list[str]:
     """Return the distinct ids of the members, in their order.
@@ -39,4 +46,5 @@ def cohort_members(store: Store, cohort: Cohort) -> list[str]:
         case ByCondition(where=where):
             return matching_ids(store, ProfileQuery(where=where))
         case ByIds(distinct_ids=distinct_ids):
-            return sorted(set(distinct_ids))
+            rows = store.rows(_CANONICAL, {"ids": list(distinct_ids)})
+            return [distinct_id for (distinct_id,) in rows]

@@ -19,11 +19,12 @@ from datetime import date
 from itertools import accumulate
 from typing import TYPE_CHECKING, Literal
 
-from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets
+from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
+    by_name,
     is_shown,
     segment_name,
 )
@@ -45,7 +46,7 @@ SegmentedFrequency = dict[str, dict[str, list[int]]]
 class FrequencyQuery:
     from_date: date
     to_date: date
-    unit: Literal["day", "week", "month"] = "day"
+    unit: DayUnit = "day"
     addiction_unit: AddictionUnit = "hour"
     selector: Selector = ANY_EVENT
 
@@ -91,7 +92,7 @@ def _periods(
     for bucket, name, times, users in store.rows(sql, bindings.values):
         exactly[bucket].setdefault(name, nobody[bucket].copy())[times - 1] = users
     return [
-        {OVERALL if name is None else name: _at_least(users) for name, users in period.items()}
+        by_name({name: _at_least(users) for name, users in period.items()})
         for period in exactly.values()
     ]
 

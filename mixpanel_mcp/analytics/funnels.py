@@ -28,14 +28,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
-from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets
+from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
-from mixpanel_mcp.analytics.segments import (
-    DEFAULT_SEGMENTS,
-    OVERALL,
-    is_shown,
-    segment_name,
-)
+from mixpanel_mcp.analytics.segments import DEFAULT_SEGMENTS, by_name, is_shown, segment_name
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
 
 if TYPE_CHECKING:
@@ -53,7 +48,7 @@ class FunnelQuery:
     to_date: date
     length: int = 14
     length_unit: LengthUnit = "day"
-    unit: Literal["day", "week", "month"] = "day"
+    unit: DayUnit = "day"
     interval: int = 1
     """How many units a bucket holds. Mixpanel's parameter of this name counts days."""
     where: str | None = None
@@ -145,11 +140,12 @@ def segmented_funnel(
         SELECT {columns} FROM totals WHERE {shown}
         UNION ALL {_overall(query)}
         ORDER BY bucket, count_1 DESC, segment"""  # noqa: S608  # values are parameters, names and numbers ours
-    data: dict[str, dict[str, list[Step]]] = {
-        start: {OVERALL: _steps(query, None)} for start in buckets.dates
+    found: dict[int, dict[str | None, list[Step]]] = {
+        bucket: {None: _steps(query, None)} for bucket in range(len(buckets.dates))
     }
     for bucket, name, reached in _rows(store, sql, bindings):
-        data[buckets.dates[bucket]][OVERALL if name is None else name] = _steps(query, reached)
+        found[bucket][name] = _steps(query, reached)
+    data = {start: by_name(found[bucket]) for bucket, start in enumerate(buckets.dates)}
     return {"meta": {"dates": buckets.dates}, "data": data}
 
 

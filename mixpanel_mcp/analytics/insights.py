@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from mixpanel_mcp.analytics.buckets import Buckets, BucketUnit
 from mixpanel_mcp.analytics.expressions import Bindings
-from mixpanel_mcp.analytics.segments import OVERALL, is_shown, segment_name
+from mixpanel_mcp.analytics.segments import by_name, is_shown, segment_name
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
 
 if TYPE_CHECKING:
@@ -90,17 +90,17 @@ def _series(store: Store, query: InsightsQuery) -> Series:
     buckets = Buckets(query.from_date, query.to_date, query.unit)
     keys = [start.isoformat() for start in buckets.starts] if query.chart == "line" else ["all"]
     labels = dict(enumerate(_labels(query)))
-    series: dict[int, dict[str, Leaf]] = {m: {OVERALL: dict.fromkeys(keys, 0)} for m in labels}
+    zeros = dict.fromkeys(keys, 0)
+    series: dict[int, dict[str | None, Leaf]] = {metric: {None: zeros.copy()} for metric in labels}
     bindings = Bindings()
     sql = _counted(query, buckets, bindings)
     for metric, bucket, segment, number in store.rows(sql, bindings.values):
-        name = OVERALL if segment is None else segment
-        if name not in series[metric]:
-            series[metric][name] = dict.fromkeys(keys, 0)
-        series[metric][name][keys[bucket]] = number
+        if segment not in series[metric]:
+            series[metric][segment] = zeros.copy()
+        series[metric][segment][keys[bucket]] = number
     if query.breakdown is None:
-        return {labels[metric]: segments[OVERALL] for metric, segments in series.items()}
-    return {labels[metric]: segments for metric, segments in series.items()}
+        return {labels[metric]: segments[None] for metric, segments in series.items()}
+    return {labels[metric]: by_name(segments) for metric, segments in series.items()}
 
 
 def _counted(query: InsightsQuery, buckets: Buckets, bindings: Bindings) -> str:

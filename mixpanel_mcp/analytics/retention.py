@@ -16,9 +16,10 @@ Sources: `query.openapi.yaml` /retention, the pages "Query Retention Report" and
 
 Where Mixpanel's documents are silent: every bucket is listed, also an empty one. A first event
 before `from_date` does not keep a user from being born later. With `on`, which segments the
-returns, each date has a row for each segment, whose `first` is the size of the whole bucket (births
-have no segment), and a row "$overall". A user who returned in two segments counts in both. Segments
-are ranked by their counts added up; a missing property is "undefined".
+returns, each date has a row "$overall" and one for each segment in which someone returned; its
+`first` is the size of the whole bucket, as births have no segment, and a user who returned in two
+segments counts in both. Segments are ranked by their returning users, added up over buckets and
+(unless unbounded) intervals. A missing property is the segment "undefined".
 """
 
 from __future__ import annotations
@@ -26,13 +27,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from itertools import accumulate
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from mixpanel_mcp.analytics.buckets import DAY, Buckets
+from mixpanel_mcp.analytics.buckets import DAY, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
+    by_name,
     is_shown,
     segment_name,
 )
@@ -41,9 +43,7 @@ from mixpanel_mcp.analytics.selectors import ANY_EVENT, Selector, selected_event
 if TYPE_CHECKING:
     from mixpanel_mcp.analytics.store import Store
 
-RetentionUnit = Literal["day", "week", "month"]
-
-_DAYS: dict[RetentionUnit, int] = {"day": 1, "week": 7, "month": 30}
+_DAYS: dict[DayUnit, int] = {"day": 1, "week": 7, "month": 30}
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class RetentionQuery:
     to_date: date
     born: Selector | None = None
     returned: Selector = ANY_EVENT
-    unit: RetentionUnit = "day"
+    unit: DayUnit = "day"
     interval: int = 1
     interval_count: int = 1
     unbounded: bool = False
@@ -129,10 +129,7 @@ def _rows(
         else:
             counts[bucket].setdefault(name, nobody.copy())[interval] = users
     return [
-        {
-            OVERALL if name is None else name: _row(query, users, first[bucket])
-            for name, users in segments.items()
-        }
+        by_name({name: _row(query, users, first[bucket]) for name, users in segments.items()})
         for bucket, segments in counts.items()
     ]
 

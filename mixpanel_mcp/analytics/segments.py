@@ -6,11 +6,15 @@ events without the property "undefined", and all segments together, shown or not
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from mixpanel_mcp.analytics.expressions import Bindings, Subject, segment
 
 DEFAULT_SEGMENTS = 255
 OVERALL = "$overall"
-"""In SQL it is NULL, so that no property value can be taken for it."""
+
+Shown = TypeVar("Shown")
 
 
 def segment_name(on: str, bindings: Bindings) -> str:
@@ -31,3 +35,11 @@ def is_shown(relation: str, size: str, limit: int) -> str:
         SELECT segment FROM {relation} WHERE segment IS NOT NULL
         GROUP BY segment ORDER BY sum({size}) DESC, segment LIMIT {limit:d}
     ))"""  # noqa: S608  # our own names and a number
+
+
+def by_name(segments: Mapping[str | None, Shown]) -> dict[str, Shown]:
+    """Name the segments, first the whole (None). A property value of that name gives way."""
+    named = {
+        name: shown for name, shown in segments.items() if name is not None and name != OVERALL
+    }
+    return {OVERALL: segments[None]} | named
