@@ -15,6 +15,7 @@ from mixpanel_mcp.sandbox import (
     cohorts,
     controls,
     engage,
+    event_reports,
     export,
     funnel_reports,
     ingestion,
@@ -22,6 +23,7 @@ from mixpanel_mcp.sandbox import (
     pipelines,
     profiles,
     retention_reports,
+    segmentation_reports,
 )
 from mixpanel_mcp.sandbox.clock import Clock
 from mixpanel_mcp.sandbox.engage import EngageSessions
@@ -58,6 +60,17 @@ _QUERY: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/insights", ["GET"], answering(insights_reports.query_insights)),
     ("/retention", ["GET"], answering(retention_reports.query_retention)),
     ("/retention/addiction", ["GET"], answering(retention_reports.query_frequency)),
+    ("/segmentation", ["GET"], answering(segmentation_reports.query_segmentation)),
+    ("/segmentation/numeric", ["GET"], answering(segmentation_reports.query_ranges)),
+    ("/segmentation/sum", ["GET"], answering(segmentation_reports.query_sums)),
+    ("/segmentation/average", ["GET"], answering(segmentation_reports.query_averages)),
+    ("/events", ["GET"], answering(event_reports.query_totals)),
+    ("/events/top", ["GET"], answering(event_reports.query_top_events)),
+    ("/events/names", ["GET"], answering(event_reports.query_names)),
+    ("/events/properties", ["GET"], answering(event_reports.query_properties)),
+    ("/events/properties/top", ["GET"], answering(event_reports.query_top_properties)),
+    ("/events/properties/values", ["GET"], answering(event_reports.query_top_values)),
+    ("/stream/query", ["GET"], answering(event_reports.query_activity)),
     ("/cohorts/list", ["POST"], answering(cohorts.list_cohorts)),
     ("/jql", ["POST"], jql.query_jql),
 )

@@ -36,7 +36,6 @@ def query_funnel(query: Query) -> Any:
     saved = query.project.saved("funnel").get(funnel_id)
     if saved is None:
         raise parameters.refuse(f"funnel {funnel_id} does not exist in this project")
-    parameters.limit_buckets(dates, unit or "day")
     asked = FunnelQuery(
         steps=[Selector(step["event"], step.get("where")) for step in saved["steps"]],
         from_date=dates[0],

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 Choice = TypeVar("Choice", bound=str)
 
-_BUCKETS_PER_DAY = {"minute": 24 * 60, "hour": 24}
-_MOST_BUCKETS = 50_000
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -99,12 +97,6 @@ class Parameters:
         if from_date is None or to_date is None or from_date > to_date:
             raise self.refuse("from_date cannot be later than to_date")
         return from_date, to_date
-
-    def limit_buckets(self, dates: tuple[date, date], unit: str) -> None:
-        """Refuse what would fill the memory: the sandbox's own rule, Mixpanel documents none."""
-        days = (dates[1] - dates[0]).days + 1
-        if days * _BUCKETS_PER_DAY.get(unit, 1) > _MOST_BUCKETS:
-            raise self.refuse(f"the dates span more than {_MOST_BUCKETS} buckets of a {unit}")
 
     def texts(self, name: str) -> list[str] | None:
         """Read a JSON array of texts, which is sent as JSON text."""

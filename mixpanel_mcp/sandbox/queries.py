@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import to_thread
 from starlette.responses import JSONResponse, Response
 
-from mixpanel_mcp.analytics.expressions import ExpressionError
 from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.bodies import read_form
 from mixpanel_mcp.sandbox.parameters import Parameters
@@ -42,6 +41,6 @@ def answering(work: Callable[[Query], Any]) -> Callable[[Request], Awaitable[Res
 def _answer(work: Callable[[Query], Any], query: Query) -> Response:
     try:
         reply = work(query)
-    except ExpressionError as error:
+    except ValueError as error:  # how `analytics` refuses a question that nobody can answer
         raise query.parameters.refuse(str(error)) from error
     return reply if isinstance(reply, Response) else JSONResponse(reply)

@@ -29,7 +29,6 @@ def query_retention(query: Query) -> Any:
     most = _LONGEST_DAYS if unit == "day" else _MOST_INTERVALS
     born_where = parameters.condition("born_where")
     on, limit = parameters.segment("on"), parameters.integer("limit", most=_MOST_SEGMENTS)
-    parameters.limit_buckets(dates, unit)
     asked = RetentionQuery(
         from_date=dates[0],
         to_date=dates[1],
@@ -53,7 +52,6 @@ def query_frequency(query: Query) -> Any:
     parameters.required("addiction_unit")
     unit = parameters.choice("unit", ("day", "week", "month")) or "day"
     on, limit = parameters.segment("on"), parameters.integer("limit", most=_MOST_SEGMENTS)
-    parameters.limit_buckets(dates, unit)
     asked = FrequencyQuery(
         from_date=dates[0],
         to_date=dates[1],
