@@ -28,6 +28,7 @@ from mixpanel_mcp.sandbox.clock import moment
 from mixpanel_mcp.sandbox.data_groups import data_group_id, declare
 from mixpanel_mcp.sandbox.faults import Fault
 from mixpanel_mcp.sandbox.json_values import NotJsonError, is_object, parse_json, write_json
+from mixpanel_mcp.sandbox.parameters import YEARS
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.state import project_of
 
@@ -48,7 +49,8 @@ def _condition_on(subject: Subject) -> Callable[[str], str]:
 
 
 def _day(text: str) -> str:
-    date.fromisoformat(text)
+    if date.fromisoformat(text).year not in YEARS:
+        raise ValueError(f"must lie in a year from {YEARS[0]} to {YEARS[-1]}")
     return text
 
 

@@ -14,6 +14,7 @@ from mixpanel_mcp.analytics.selectors import Selector
 from mixpanel_mcp.sandbox.queries import Query
 
 _LONGEST_WINDOW = {"day": 90, "hour": 90 * 24, "minute": 90 * 1440, "second": 90 * 86400}
+_LONGEST_INTERVAL = 10_000
 _MOST_SEGMENTS = 10_000
 
 
@@ -28,7 +29,7 @@ def query_funnel(query: Query) -> Any:
     dates = parameters.required_dates()
     length_unit = parameters.choice("length_unit", ("day", "hour", "minute", "second"))
     length = parameters.integer("length", most=_LONGEST_WINDOW[length_unit or "day"])
-    interval = parameters.integer("interval")
+    interval = parameters.integer("interval", most=_LONGEST_INTERVAL)
     unit = parameters.choice("unit", ("day", "week", "month"))
     limit = parameters.integer("limit", most=_MOST_SEGMENTS) or DEFAULT_SEGMENTS
     on = parameters.segment("on")

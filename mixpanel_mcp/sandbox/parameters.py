@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Choice = TypeVar("Choice", bound=str)
 
+YEARS = range(1900, 3000)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -84,11 +85,15 @@ class Parameters:
         if value is None:
             return None
         try:
-            if _DATE.fullmatch(value):
-                return date.fromisoformat(value)
+            day = date.fromisoformat(value) if _DATE.fullmatch(value) else None
         except ValueError:
-            pass
-        raise self.refuse(f"{name} must be a date in YYYY-MM-DD format")
+            day = None
+        if day is None:
+            raise self.refuse(f"{name} must be a date in YYYY-MM-DD format")
+        # Mixpanel documents no such rule; further away the calendar of this program ends.
+        if day.year not in YEARS:
+            raise self.refuse(f"{name} must lie in a year from {YEARS[0]} to {YEARS[-1]}")
+        return day
 
     def required_dates(self) -> tuple[date, date]:
         self.required("from_date")
