@@ -10,9 +10,11 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
-# What the tools send, against Mixpanel's own specifications where their folder is at hand.
+# What the tools send and the sandbox answers, against Mixpanel's own specifications where their
+# folder is at hand.
 contract: .venv/installed
 	$(BIN)/python tests/contract/check_wire.py
+	$(BIN)/python tests/contract/check_replies.py
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

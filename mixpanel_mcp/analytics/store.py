@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # `time` and `processed` are milliseconds since the epoch, UTC. `properties` is the JSON object
 # without what has a column of its own, so that an export can put it together again as text.
+# `canonical_ids` holds the ids that were merged into another one; reports count by that one.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     event VARCHAR NOT NULL,
@@ -30,12 +31,10 @@ CREATE TABLE IF NOT EXISTS groups (
     properties JSON NOT NULL,
     PRIMARY KEY (group_key, group_id)
 );
-CREATE OR REPLACE VIEW counted_events AS
-    SELECT event, distinct_id, time, insert_id, processed, properties
-    FROM events
-    QUALIFY row_number() OVER (
-        PARTITION BY event, distinct_id, time, insert_id ORDER BY rowid DESC
-    ) = 1;
+CREATE TABLE IF NOT EXISTS canonical_ids (
+    distinct_id VARCHAR PRIMARY KEY,
+    canonical_id VARCHAR NOT NULL
+);
 """
 
 _ROWS_PER_PIECE = 2_000
