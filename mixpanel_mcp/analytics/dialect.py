@@ -28,3 +28,14 @@ def number_text(sql: str) -> str:
     text = "CAST(CAST(number AS BIGINT) AS VARCHAR)"
     body = f"CASE WHEN {whole} THEN {text} ELSE CAST(number AS VARCHAR) END"
     return let("number", sql, body)
+
+
+def months(time: str) -> str:
+    """SQL for the number of the month, counted from year 0, in which a time lies in UTC."""
+    # `epoch_ms` gives a timestamp without a zone: UTC, whatever the session says.
+    return f"(year(epoch_ms({time})) * 12 + month(epoch_ms({time})) - 1)"
+
+
+def texts(parameter: str) -> str:
+    """SQL for a subquery whose one column, `text`, has the items of a list of strings."""
+    return f"(SELECT unnest({parameter}::VARCHAR[]) AS text)"

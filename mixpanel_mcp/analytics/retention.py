@@ -117,7 +117,7 @@ def _rows(
     sql = f"""{_counted(query, buckets, on, bindings)}
         SELECT bucket, NULL, {_BIRTHS}, count(*) FROM births GROUP BY bucket
         UNION ALL
-        SELECT bucket, segment, interval, users FROM totals
+        SELECT bucket, segment, intervals_later, users FROM totals
         WHERE {is_shown("totals", "users", limit)}
         ORDER BY 2, 3"""  # noqa: S608  # values are parameters, or numbers of ours
     nobody = [0] * (query.interval_count + 1)
@@ -162,13 +162,13 @@ def _counted(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: 
         {" UNION ALL ".join(returns)}
     ), totals AS (
         SELECT bucket, segment,
-            least((time - born) // {query.width}, {query.interval_count}) AS interval,
+            least((time - born) // {query.width}, {query.interval_count}) AS intervals_later,
             count(*) AS users
         FROM births JOIN returns ON returns.person = births.person AND time > born
             {"" if query.unbounded else f"AND time < born + {query.horizon}"}
             AND (before IS NULL OR before <= born
                 OR (before - born) // {query.width} < (time - born) // {query.width})
-        GROUP BY bucket, segment, interval
+        GROUP BY bucket, segment, intervals_later
     )"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
