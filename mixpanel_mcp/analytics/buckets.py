@@ -1,4 +1,4 @@
-"""The periods that a report's days fall into: hours, days, weeks or months, in UTC.
+"""The periods that a report's days fall into: minutes, hours, days, weeks or months, in UTC.
 
 Weeks begin on Monday and months on the first, as the dates in `query.openapi.yaml` /funnels show;
 the first bucket is named by its beginning even where `from_date` lies inside it. Events before
@@ -13,21 +13,25 @@ from typing import Literal, get_args
 from mixpanel_mcp.analytics.dialect import months
 
 DayUnit = Literal["day", "week", "month"]
-BucketUnit = Literal["hour"] | DayUnit
+BucketUnit = Literal["minute", "hour"] | DayUnit
 
-HOUR = 3_600_000
+MINUTE = 60_000
 """In milliseconds, like everything that has to do with time here."""
+HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-_UNITS = ("hour", *get_args(DayUnit))
-_WIDTHS: dict[BucketUnit, int] = {"hour": HOUR, "day": DAY, "week": 7 * DAY}
+_UNITS = ("minute", "hour", *get_args(DayUnit))
+_WIDTHS: dict[BucketUnit, int] = {"minute": MINUTE, "hour": HOUR, "day": DAY, "week": 7 * DAY}
+
+_MOST = 100_000
 
 
 class Buckets:
     """Buckets of `interval` units each, from the one that holds `from_date` to the last needed.
 
     Raises:
-        ValueError: the interval is not positive, or `to_date` lies before `from_date`.
+        ValueError: the interval is not positive, `to_date` lies before `from_date`, there would
+            be too many buckets, or they end beyond the calendar.
     """
 
     def __init__(
@@ -46,6 +50,32 @@ class Buckets:
         self._interval = interval
         self._first = _beginning(from_date, unit)
         self.starts = self._starts()
+
+    @classmethod
+    def recent(cls, now: datetime, unit: BucketUnit, count: int) -> Buckets:
+        """Buckets of one unit each, of which the last holds `now`.
+
+        Raises:
+            ValueError: the count is not positive.
+        """
+        if count < 1:
+            raise ValueError(f"a report covers at least one {unit}, not {count}")
+        buckets = cls(now.date(), now.date(), unit)
+        start = max(start for start in buckets.starts if start <= now)
+        end = buckets._next(start)
+        for _ in range(count - 1):
+            start = buckets._before(start)
+        buckets._first = start
+        buckets.from_time, buckets.to_time = _milliseconds(start), _milliseconds(end)
+        buckets.starts = buckets._starts()
+        return buckets
+
+    @property
+    def labels(self) -> list[str]:
+        """How reports name the buckets: a date, and for hours and minutes the time of day too."""
+        if self._unit in {"minute", "hour"}:
+            return [start.isoformat(" ", "seconds").removesuffix("+00:00") for start in self.starts]
+        return self.dates
 
     @property
     def dates(self) -> list[str]:
@@ -68,6 +98,11 @@ class Buckets:
         return f"({time} >= {self.from_time} AND {time} < {self.to_time})"
 
     def _starts(self) -> list[datetime]:
+        width = _WIDTHS.get(self._unit, DAY) * self._interval
+        if self.to_time - _milliseconds(self._first) > _MOST * width:
+            raise ValueError(
+                f"more than {_MOST:,} {self._unit}s: ask for fewer days or larger units"
+            )
         starts: list[datetime] = []
         start = self._first
         while _milliseconds(start) < self.to_time:
@@ -77,9 +112,17 @@ class Buckets:
 
     def _next(self, start: datetime) -> datetime:
         if self._unit != "month":
-            return start + timedelta(milliseconds=_WIDTHS[self._unit] * self._interval)
+            try:
+                return start + timedelta(milliseconds=_WIDTHS[self._unit] * self._interval)
+            except OverflowError:
+                raise ValueError("the last bucket ends beyond the year 9999") from None
         number = _months(start) + self._interval
         return start.replace(year=number // 12, month=number % 12 + 1)
+
+    def _before(self, start: datetime) -> datetime:
+        if self._unit == "month":
+            return _beginning((start - timedelta(days=1)).date(), "month")
+        return start - timedelta(milliseconds=_WIDTHS[self._unit])
 
 
 def _beginning(day: date, unit: BucketUnit) -> datetime:

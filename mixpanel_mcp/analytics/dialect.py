@@ -39,3 +39,8 @@ def months(time: str) -> str:
 def texts(parameter: str) -> str:
     """SQL for a subquery whose one column, `text`, has the items of a list of strings."""
     return f"(SELECT unnest({parameter}::VARCHAR[]) AS text)"
+
+
+def exact_sum(sql: str) -> str:
+    """SQL for a sum that does not hang on the order in which rows come."""
+    return f"fsum({sql})"

@@ -58,6 +58,11 @@ def json_label(column: str, path: str) -> str:
     END"""
 
 
+def json_names(column: str) -> str:
+    """SQL for the list of the names of all properties."""
+    return f"json_keys({column})"
+
+
 def json_items(kind: Kind, text: str) -> str:
     """SQL for the list of the items of a JSON list that are of the kind, the others as NULL."""
     item = json_value(kind, "item", "''")
