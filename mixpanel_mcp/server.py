@@ -13,7 +13,7 @@ from pydantic import ConfigDict, ValidationError
 
 from mixpanel_mcp import __version__
 from mixpanel_mcp.api.client import MixpanelClient
-from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError
+from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, OutcomeUnknownError
 from mixpanel_mcp.json_values import unsendable
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
 from mixpanel_mcp.operations import OPERATIONS
@@ -23,6 +23,14 @@ from mixpanel_mcp.prompts import (
     add_prompts,
     offered_prompts,
     prompt_sources,
+)
+from mixpanel_mcp.resources import (
+    Follower,
+    Library,
+    Reader,
+    ResourceServer,
+    TemplateCompletions,
+    listing_sources,
 )
 from mixpanel_mcp.results import render, render_error, status_of
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, PendingQuestions
@@ -60,6 +68,47 @@ class Workshop:
         self.audit = AuditTrail(settings.policy.audit_log)
         self.pending = PendingQuestions()
         self.answer_seconds = answer_seconds
+        self.offered = offered(settings.policy)
+        self.library = Library(
+            connections=[settings.connection],
+            offered=frozenset(row.name for row in self.offered),
+            read=self.read,
+        )
+        self.follower = Follower(self.library)
+
+    async def read(self, operation: str, given: Mapping[str, Any], connection: str) -> Answer:
+        """Run an operation for a resource, behind a gate that lets nothing but reads through.
+
+        Raises:
+            MixpanelError: what the operation raises.
+        """
+        del connection
+        row = OPERATIONS[operation]
+        arguments = _validated(row, dict(given))
+        policy = self.settings.policy.model_copy(update={"read_only": True})
+        gate = Gate(
+            connection=self.settings.connection,
+            policy=policy,
+            project_id=self.settings.connection.project_id,
+            confirm=False,
+            asker=Asker(Context(), self.pending, self.answer_seconds),
+            entry=AuditEntry(
+                tool=row.name,
+                connection=self.settings.connection.name,
+                project=self.settings.connection.project_id,
+                region=self.settings.connection.region.value,
+                arguments_digest=arguments_digest(dict(given)),
+            ),
+            secrets=[],
+        )
+        call = Call(
+            client=self.client, policy=policy, arguments=arguments, guard=gate, progress=_silent
+        )
+        return await row.run(call, arguments)
+
+
+class _Server(PromptServer, ResourceServer):
+    """Both of what the SDK's server leaves to be said about prompts and resources."""
 
 
 def create_server(
@@ -80,10 +129,11 @@ def create_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer) -> AsyncGenerator[None]:
         yield
+        await workshop.library.close()
         await workshop.client.close()
 
-    rows = offered(settings.policy)
-    server = PromptServer(
+    rows, library = workshop.offered, workshop.library
+    server = _Server(
         "mixpanel",
         title="Mixpanel",
         version=__version__,
@@ -91,10 +141,24 @@ def create_server(
         tools=[_tool(row, workshop) for row in rows],
         lifespan=lifespan,
         log_level="WARNING",
+        library=library,
+        reader=Reader(library, settings.policy, [row.name for row in rows]),
     )
     prompts = offered_prompts({row.name for row in rows})
     add_prompts(server, prompts, tool_prefix=settings.policy.tool_prefix)
-    server.completion()(Completions(prompts, prompt_sources()).complete)
+    in_prompts = Completions(prompts, {**prompt_sources(), **listing_sources(library)})
+    in_templates = TemplateCompletions(library)
+
+    async def complete(
+        ref: t.PromptReference | t.ResourceTemplateReference,
+        argument: t.CompletionArgument,
+        context: t.CompletionContext | None,
+    ) -> t.Completion | None:
+        if isinstance(ref, t.ResourceTemplateReference):
+            return await in_templates.complete(ref, argument, context)
+        return await in_prompts.complete(ref, argument, context)
+
+    server.completion()(complete)
     return server
 
 
@@ -154,6 +218,7 @@ class _ToolCall:
         self._context = context
         self._given = given
         self._secrets: list[str] = []
+        self._links: list[t.ResourceLink] = []
         connection = workshop.settings.connection
         self._entry = AuditEntry(
             tool=row.name,
@@ -168,7 +233,7 @@ class _ToolCall:
             answer = await self._answer()
             self._entry.outcome = answer.status.value
             prefix = self._workshop.settings.policy.tool_prefix
-            return render(answer, self._scope(), self._redactor(), prefix)
+            return render(answer, self._scope(), self._redactor(), prefix, self._links)
         except AskFirst as ask:
             self._entry.outcome = "waits for a person"
             return ask.result
@@ -183,10 +248,23 @@ class _ToolCall:
         call = self._call(arguments)
         self._entry.project = call.project_id
         try:
-            return await self._row.run(call, arguments)
+            answer = await self._row.run(call, arguments)
+        except OutcomeUnknownError:
+            await self._follow(arguments, None)
+            raise
+        else:
+            await self._follow(arguments, answer)
+            return answer
         finally:
             # A raw request finds out its region from its base URL.
             self._entry.region = call.region.value
+
+    async def _follow(self, arguments: Arguments, answer: Answer | None) -> None:
+        """Let resources know what a call found or changed."""
+        connection = self._workshop.settings.connection.name
+        self._links = await self._workshop.follower.after(
+            self._row.name, arguments, answer, connection
+        )
 
     def _call(self, arguments: Arguments) -> Call:
         connection, policy = self._workshop.settings.connection, self._workshop.settings.policy
@@ -224,6 +302,10 @@ class _ToolCall:
         if entry.effect != Effect.READS.name:
             entry.outcome = entry.outcome or "crashed or cancelled"
             self._workshop.audit.record(entry)
+
+
+async def _silent(progress: float, total: float | None, message: str) -> None:
+    """Progress of what nobody watches."""
 
 
 def _validated(row: Operation, given: dict[str, Any]) -> Arguments:
