@@ -69,7 +69,15 @@ class Hang:
     """No answer comes; the connection stays open until the client leaves."""
 
 
-Answer = Reply | Drop | Hang | Callable[[Received], Reply]
+@dataclass(frozen=True)
+class Late:
+    """An answer that comes once the test says so."""
+
+    release: asyncio.Event
+    reply: Reply
+
+
+Answer = Reply | Drop | Hang | Late | Callable[[Received], Reply]
 
 
 class Upstream:
@@ -146,6 +154,9 @@ class Upstream:
         if isinstance(answer, Hang):
             self.closed_early += await reader.read(1) == b""
             return False
+        if isinstance(answer, Late):
+            await answer.release.wait()
+            answer = answer.reply
         reply = answer if isinstance(answer, Reply) else answer(request)
         await self._write(reply, request, writer)
         return not reply.cut

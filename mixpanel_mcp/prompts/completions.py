@@ -77,7 +77,7 @@ class Completions:
 def sifted(candidates: Sequence[str], typed: str) -> t.Completion:
     """The candidates that begin with what was typed, in any letter case, and how many there are."""
     begun = typed.strip().casefold()
-    fitting = [value for value in candidates if value.casefold().startswith(begun)]
+    fitting = [value for value in candidates if value.strip().casefold().startswith(begun)]
     return t.Completion(
         values=fitting[:_MOST_VALUES],
         total=len(fitting),

@@ -1,0 +1,122 @@
+"""Several connections in one library: each has its URIs, and nothing of one shows in another."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import mcp.types as t
+import pytest
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
+from mcp.server.subscriptions import ServerEvent
+from pydantic import SecretStr
+
+from mixpanel_mcp.operation import Answer, Table
+from mixpanel_mcp.operations import OPERATIONS
+from mixpanel_mcp.operations.pipelines import DeletePipeline
+from mixpanel_mcp.resources import Follower, Library, Reader, TemplateCompletions
+from mixpanel_mcp.settings import Connection, Policy, Region
+
+HOME = Connection(name="home", project_id=1, project_token=SecretStr("home-token-12345"))
+ABROAD = Connection(name="ab/road", project_id=2, region=Region.EU)
+
+
+class Company:
+    """A library over two connections, and what it asked of which."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.pipelines = {name: [f"of {name}"] for name in ("home", "ab/road")}
+        self.library = Library(
+            connections=[HOME, ABROAD], offered=frozenset(OPERATIONS), read=self._read
+        )
+        self.reader = Reader(self.library, Policy(), ["list_pipelines"], budget=self._budget)
+        self.follower = Follower(self.library)
+        self.told: list[ServerEvent] = []
+        self.library.announcements.subscribe(self.told.append)
+
+    async def _read(self, operation: str, arguments: Mapping[str, Any], connection: str) -> Answer:
+        del arguments
+        self.asked.append((operation, connection))
+        if operation == "list_saved_funnels":
+            return Answer(headline="None.", data=[])
+        names = self.pipelines[connection]
+        return Answer(
+            headline="Some.",
+            data=[{"name": name} for name in names],
+            table=Table(columns=["name"], rows=[[name] for name in names]),
+        )
+
+    async def _budget(self, connection: str) -> Mapping[str, Any]:
+        return {"query": {"used": 3, "left": 57}, "of": connection}
+
+
+@asynccontextmanager
+async def company() -> AsyncGenerator[Company]:
+    made = Company()
+    yield made
+    await made.library.close()
+
+
+async def test_each_connection_has_uris_of_its_own() -> None:
+    async with company() as made:
+        uris = [resource.uri for resource in await made.library.resources()]
+        templates = [template.uri_template for template in made.library.templates()]
+    assert "mixpanel://pipelines?connection=home" in uris
+    assert "mixpanel://project?connection=ab%2Froad" in uris
+    assert "mixpanel://guide/events" in uris
+    assert uris[-2:] == [
+        "mixpanel://pipelines/of%20home?connection=home",
+        "mixpanel://pipelines/of%20ab%2Froad?connection=ab%2Froad",
+    ]
+    assert len(uris) == len(set(uris))
+    assert templates[0] == "mixpanel://pipelines/{name}{?format,connection}"
+
+
+async def test_a_page_is_read_on_the_connection_it_names() -> None:
+    async with company() as made:
+        abroad = await made.reader.read("mixpanel://pipelines?connection=ab%2Froad")
+        first = await made.reader.read("mixpanel://pipelines")
+        with pytest.raises(ResourceNotFoundError, match="there are: home, ab/road"):
+            await made.reader.read("mixpanel://pipelines?connection=mars")
+    assert "of ab/road" in abroad.text
+    assert "project 2, region eu, connection ab/road" in abroad.text
+    assert "of home" in first.text
+    assert made.asked == [("list_pipelines", "ab/road"), ("list_pipelines", "home")]
+
+
+async def test_a_project_shows_the_budget_of_its_connection() -> None:
+    async with company() as made:
+        page = await made.reader.read("mixpanel://project?connection=ab%2Froad")
+    assert "## Budget\n\n- query:\n  - used: 3\n  - left: 57\n- of: `ab/road`" in page.text
+    assert "- project id: 2" in page.text
+
+
+async def test_completions_belong_to_the_chosen_connection() -> None:
+    async with company() as made:
+        await made.library.resources()
+        ref = t.ResourceTemplateReference(uri="mixpanel://pipelines/{name}{?format,connection}")
+        complete = TemplateCompletions(made.library).complete
+        name = t.CompletionArgument(name="name", value="")
+        chosen = t.CompletionContext(arguments={"connection": "ab/road"})
+        assert (await complete(ref, name, chosen)).values == ["of ab/road"]
+        assert (await complete(ref, name)).values == ["of home"]
+        connection = t.CompletionArgument(name="connection", value="h")
+        assert (await complete(ref, connection)).values == ["home"]
+
+
+async def test_a_change_is_told_of_its_connection_alone() -> None:
+    async with company() as made:
+        before = await made.library.resources()
+        made.pipelines["home"] = []
+        await made.follower.after(
+            "delete_pipeline", DeletePipeline(name="of home"), Answer(headline=""), "home"
+        )
+        after = await made.library.resources()
+        await asyncio.sleep(0)
+    gone = {resource.uri for resource in before} - {resource.uri for resource in after}
+    assert gone == {"mixpanel://pipelines/of%20home?connection=home"}
+    uris = [uri for event in made.told if (uri := getattr(event, "uri", None))]
+    assert "mixpanel://pipelines/of%20home" in uris
+    assert "mixpanel://pipelines/of%20home?connection=home" in uris
+    assert not any("ab%2Froad" in uri for uri in uris)
