@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,9 @@ def test_an_installation_finds_its_prompts_and_guides(tmp_path: Path, how: str) 
     assert Path(module).is_relative_to(pointers[0] if pointers else place)
     assert names == [prompt.name for prompt in read_prompts()]
     assert of_guides.split() == [str(len(guide(kind))) for kind in GUIDES]
+
+
+def test_a_source_distribution_has_what_its_wheel_is_made_of() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    targets = build["build"]["targets"]
+    assert targets["wheel"]["force-include"].keys() <= set(targets["sdist"]["include"])
