@@ -8,7 +8,7 @@ from mixpanel_mcp.resources.background import Background
 from mixpanel_mcp.resources.entries import Entry
 
 # The first list waits this long for Mixpanel; all others answer from what is known.
-FIRST_WAIT_SECONDS = 1.0
+FIRST_WAIT_SECONDS = 1.5
 
 # Listing funnels is one of the project's 60 queries an hour, so it happens six times at most.
 _REFRESH_SECONDS = 600.0
@@ -96,6 +96,7 @@ class Shelf:
         self.entries = tuple(entries)
         self.is_known = True
         self._due = self._clock() + _REFRESH_SECONDS
-        if self._handed_out is not None and self._handed_out != self.entries:
+        # Another order is no news.
+        if self._handed_out is not None and set(self._handed_out) != set(self.entries):
             self._handed_out = self.entries
             self._changed()

@@ -77,7 +77,7 @@ async def test_whoever_comes_late_does_not_wait_again() -> None:
     async with story() as told:
         first = asyncio.create_task(told.listed())
         await told.settle()
-        told.now = 1.5
+        told.now = 2
         assert await told.listed() == []
         first.cancel()
         await told.answer([A])
@@ -101,12 +101,12 @@ async def test_a_refresh_is_due_after_a_while_and_one_at_a_time() -> None:
 
 async def test_a_listing_that_stays_the_same_is_no_news() -> None:
     async with story() as told:
-        told.shelf.put([A])
+        told.shelf.put([A, B])
         await told.listed()
         told.now = 601
         told.shelf.look()
-        await told.answer([A])
-        assert told.changes == 0
+        await told.answer([B, A])
+        assert (told.asked, told.changes) == (1, 0)
 
 
 async def test_a_failure_keeps_the_last_good_listing_and_is_not_repeated_soon() -> None:
