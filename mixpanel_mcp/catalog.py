@@ -17,6 +17,7 @@ from mixpanel_mcp.settings import (
     POLICY_PREFIX,
     Connection,
     Policy,
+    Settings,
 )
 
 _WRITTEN_BY = "written by `mixpanel-mcp tools --write-readme`"
@@ -34,9 +35,9 @@ def as_text(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
-def as_json(rows: Sequence[Operation], *, read_only: bool) -> str:
+def as_json(rows: Sequence[Operation], settings: Settings) -> str:
     """What a client sees of each tool, and where it comes from."""
-    return json.dumps([_described(row, read_only=read_only) for row in rows], indent=2)
+    return json.dumps([_described(row, settings) for row in rows], indent=2)
 
 
 def as_markdown(rows: Sequence[Operation]) -> str:
@@ -115,8 +116,8 @@ def _arguments(prompt: PromptFile) -> str:
     )
 
 
-def _described(row: Operation, *, read_only: bool) -> dict[str, Any]:
-    hints = hints_of(row, read_only=read_only)
+def _described(row: Operation, settings: Settings) -> dict[str, Any]:
+    hints = hints_of(row, read_only=settings.policy.read_only)
     return {
         "name": row.name,
         "title": row.title,
@@ -125,5 +126,5 @@ def _described(row: Operation, *, read_only: bool) -> dict[str, Any]:
         "docs": row.docs,
         "description": row.description,
         "annotations": hints.model_dump(mode="json", by_alias=True, exclude_none=True),
-        "inputSchema": schema_of(row.arguments),
+        "inputSchema": schema_of(row.arguments, settings.choice),
     }

@@ -4,7 +4,6 @@ On stdio the protocol owns stdout, so whatever `serve` has to say goes to stderr
 """
 
 import argparse
-import difflib
 import gc
 import json
 import logging
@@ -27,6 +26,7 @@ from mixpanel_mcp.settings import (
     Policy,
     Settings,
     SettingsError,
+    closest,
     flag_of,
     load_settings,
     nearest,
@@ -145,8 +145,8 @@ def _unknown_argument(argument: str, shown: str, command: str) -> str:
     if command in {"serve", "doctor", "tools"}:
         known += map(flag_of, POLICY_NAMES)
     flag = argument.split("=", maxsplit=1)[0]
-    if flag.startswith("-") and (close := difflib.get_close_matches(flag, known, n=1)):
-        return f"{shown}: {command} has no such flag; did you mean {close[0]}?"
+    if flag.startswith("-") and (close := closest(flag, known)):
+        return f"{shown}: {command} has no such flag; did you mean {close}?"
     return f"{shown:.60}: {command} has no such argument; see mixpanel-mcp {command} --help"
 
 
@@ -192,9 +192,11 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
                 print(line, file=sys.stderr)
         try:
             server = create_server(settings)
-        except OSError as error:  # the audit log is the only file that a server opens
-            setting = _as_given(options, "audit_log")
-            _stop([f"{setting}: the file cannot be written ({error.strerror})"])
+        except OSError as error:  # the audit log, or a connection's folder below the files root
+            place = error.filename or settings.policy.audit_log
+            audits = settings.policy.audit_log and str(place) == str(settings.policy.audit_log)
+            setting = _as_given(options, "audit_log" if audits else "files_root")
+            _stop([f"{setting}: {place} cannot be written ({error.strerror})"])
         gc.freeze()
         gc.enable()
         serve_stdio(server)
@@ -287,11 +289,13 @@ def _tools(options: argparse.Namespace, faults: Sequence[str]) -> None:
 
     rows = offered(settings.policy)
     if options.origins:
-        print(json.dumps(origins_in_use(settings.connection), indent=2))
+        origins = {each.name: origins_in_use(each) for each in settings.connections}
+        shown = origins if settings.several else origins[settings.connection.name]
+        print(json.dumps(shown, indent=2))
     elif options.write_readme:
         _write_readme()
     elif options.json:
-        print(catalog.as_json(rows, read_only=settings.policy.read_only))
+        print(catalog.as_json(rows, settings))
     else:
         print(catalog.as_text(rows))
 

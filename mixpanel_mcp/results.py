@@ -36,7 +36,7 @@ def render(
     shown = Shown(redact)
     whole_scope = cast("dict[str, Any]", shown.data({**scope, **answer.scope}))
     following = _following(answer.next, tool_prefix, shown)
-    notes = [shown.line(note, _LONGEST_NOTE) for note in answer.notes]
+    notes = [shown.line(note, _LONGEST_NOTE) for note in [*_cache_note(scope), *answer.notes]]
     data, left_out = bounded(shown.data(answer.data), DATA_LIMIT)
     if left_out:
         notes.insert(0, f"{left_out} items were left out of data: it was too large")
@@ -185,13 +185,30 @@ def _spelled_out(step: Mapping[str, Any]) -> str:
     return clean(f"{step.get('tool', 'the same call')}({given})")
 
 
+def _cache_note(scope: Mapping[str, Any]) -> list[str]:
+    age = scope.get("cached_seconds")
+    if age is None:
+        return []
+    return [f"from the cache, {age:.0f} s old, so it cost no query; fresh=true asks Mixpanel"]
+
+
+def _budget_words(budget: Mapping[str, Mapping[str, int]]) -> str:
+    """Few words, as they stand below every answer."""
+    return ", ".join(
+        f"{name} {usage['used']} used {usage['left']} left" for name, usage in budget.items()
+    )
+
+
 def scope_line(scope: Mapping[str, Any], *, complete: bool) -> str:
     said = [
         f"{name.replace('_', ' ')} {value if isinstance(value, str) else as_text(value)}"
         for name, value in scope.items()
-        if value is not None
+        if value is not None and name != "budget"
     ]
-    return clean(f"Scope: {', '.join(said)}; {'complete' if complete else 'not complete'}.")
+    parts = [", ".join(said), "complete" if complete else "not complete"]
+    if budget := scope.get("budget"):
+        parts.append(f"this hour: {_budget_words(budget)}")
+    return clean(f"Scope: {'; '.join(parts)}.")
 
 
 def fence(data: str) -> str:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import mcp.types as t
@@ -14,6 +15,7 @@ from pydantic import ConfigDict, ValidationError
 from mixpanel_mcp import __version__
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, OutcomeUnknownError
+from mixpanel_mcp.api.retry import Pacing
 from mixpanel_mcp.json_values import unsendable
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
 from mixpanel_mcp.operations import OPERATIONS
@@ -40,7 +42,7 @@ from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import Redactor
 from mixpanel_mcp.schemas import schema_of
-from mixpanel_mcp.settings import Policy, Settings
+from mixpanel_mcp.settings import Connection, Policy, Settings
 
 _INSTRUCTIONS = """\
 Work on one Mixpanel project: send and import events, read and write profiles, run saved reports,
@@ -54,27 +56,49 @@ the project's time zone.
 the person, and call again with confirm=true only once they agreed."""
 
 
+class Connected:
+    """One connection at work: client with cache and budget, open questions, files.
+
+    Nothing in it is seen from another.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, pacing: Pacing | None) -> None:
+        self.connection = connection
+        self.client = MixpanelClient(connection, pacing, settings.policy.cache_seconds)
+        self.pending = PendingQuestions()
+        self.files_root = settings.policy.files_root
+        if self.files_root is not None and settings.several:
+            self.files_root = self.files_root / connection.name
+            self.files_root.mkdir(mode=0o700, exist_ok=True)
+
+
 class Workshop:
     """What the tools of one server share."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        client: MixpanelClient | None = None,
-        answer_seconds: float = ANSWER_SECONDS,
-    ) -> None:
+    def __init__(self, settings: Settings, pacing: Pacing | None, answer_seconds: float) -> None:
         self.settings = settings
-        self.client = client or MixpanelClient(settings.connection)
+        self.connected = {
+            connection.name: Connected(connection, settings, pacing)
+            for connection in settings.connections
+        }
         self.audit = AuditTrail(settings.policy.audit_log)
-        self.pending = PendingQuestions()
         self.answer_seconds = answer_seconds
         self.offered = offered(settings.policy)
         self.library = Library(
-            connections=[settings.connection],
+            connections=settings.connections,
             offered=frozenset(row.name for row in self.offered),
             read=self.read,
         )
         self.follower = Follower(self.library)
+
+    @property
+    def default(self) -> Connected:
+        return self.connected[self.settings.connection.name]
+
+    async def close(self) -> None:
+        await self.library.close()
+        for each in self.connected.values():
+            await each.client.close()
 
     async def read(self, operation: str, given: Mapping[str, Any], connection: str) -> Answer:
         """Run an operation for a resource, behind a gate that lets nothing but reads through.
@@ -82,29 +106,38 @@ class Workshop:
         Raises:
             MixpanelError: what the operation raises.
         """
-        del connection
-        row = OPERATIONS[operation]
+        row, connected = OPERATIONS[operation], self.connected[connection]
         arguments = _validated(row, dict(given))
         policy = self.settings.policy.model_copy(update={"read_only": True})
         gate = Gate(
-            connection=self.settings.connection,
+            connection=connected.connection,
             policy=policy,
-            project_id=self.settings.connection.project_id,
+            project_id=connected.connection.project_id,
             confirm=False,
-            asker=Asker(Context(), self.pending, self.answer_seconds),
-            entry=AuditEntry(
-                tool=row.name,
-                connection=self.settings.connection.name,
-                project=self.settings.connection.project_id,
-                region=self.settings.connection.region.value,
-                arguments_digest=arguments_digest(dict(given)),
-            ),
+            asker=Asker(Context(), connected.pending, self.answer_seconds),
+            entry=_entry(row, connected.connection, given),
             secrets=[],
         )
         call = Call(
-            client=self.client, policy=policy, arguments=arguments, guard=gate, progress=_silent
+            client=connected.client,
+            policy=policy,
+            files_root=None,
+            arguments=arguments,
+            guard=gate,
+            progress=_silent,
         )
-        return await row.run(call, arguments)
+        try:
+            answer = await row.run(call, arguments)
+        except MixpanelError:
+            call.forget_reads()
+            raise
+        budget = connected.client.budget.shown(str(call.project_id or ""))
+        return replace(answer, scope={**answer.scope, **_age(call), "budget": budget})
+
+    async def budget(self, connection: str) -> Mapping[str, Any]:
+        """Every limit of a connection's project, and what is left of it."""
+        connected = self.connected[connection]
+        return connected.client.budget.report(str(connected.connection.project_id or ""))
 
 
 class _Server(PromptServer, ResourceServer):
@@ -114,23 +147,25 @@ class _Server(PromptServer, ResourceServer):
 def create_server(
     settings: Settings,
     *,
-    client: MixpanelClient | None = None,
+    pacing: Pacing | None = None,
     answer_seconds: float = ANSWER_SECONDS,
 ) -> MCPServer:
     """Build the server; nothing is sent before the first call.
 
     Args:
-        settings: the connection and the policy.
-        client: another client than the one the connection gives, for tests.
+        settings: the connections and the policy.
+        pacing: another clock than the real one, for tests.
         answer_seconds: how long a person is waited for where the protocol keeps the call open.
+
+    Raises:
+        OSError: the audit log or a connection's folder cannot be made.
     """
-    workshop = Workshop(settings, client, answer_seconds)
+    workshop = Workshop(settings, pacing, answer_seconds)
 
     @asynccontextmanager
     async def lifespan(_: MCPServer) -> AsyncGenerator[None]:
         yield
-        await workshop.library.close()
-        await workshop.client.close()
+        await workshop.close()
 
     rows, library = workshop.offered, workshop.library
     server = _Server(
@@ -142,7 +177,7 @@ def create_server(
         lifespan=lifespan,
         log_level="WARNING",
         library=library,
-        reader=Reader(library, settings.policy, [row.name for row in rows]),
+        reader=Reader(library, settings.policy, [row.name for row in rows], budget=workshop.budget),
     )
     prompts = offered_prompts({row.name for row in rows})
     add_prompts(server, prompts, tool_prefix=settings.policy.tool_prefix)
@@ -195,7 +230,7 @@ def _tool(row: Operation, workshop: Workshop) -> Tool:
         name=policy.tool_prefix + row.name,
         title=row.title,
         description=row.description,
-        parameters=schema_of(row.arguments),
+        parameters=schema_of(row.arguments, workshop.settings.choice),
         fn_metadata=FuncMetadata(arg_model=_AnyArguments),
         is_async=True,
         context_kwarg="ctx",
@@ -216,17 +251,12 @@ class _ToolCall:
         self._row = row
         self._workshop = workshop
         self._context = context
-        self._given = given
+        self._given = dict(given)
         self._secrets: list[str] = []
         self._links: list[t.ResourceLink] = []
-        connection = workshop.settings.connection
-        self._entry = AuditEntry(
-            tool=row.name,
-            connection=connection.name,
-            project=connection.project_id,
-            region=connection.region.value,
-            arguments_digest=arguments_digest(given),
-        )
+        self._connected = workshop.default
+        self._call: Call | None = None
+        self._entry = _entry(row, self._connected.connection, given)
 
     async def result(self) -> t.CallToolResult | t.InputRequiredResult:
         try:
@@ -244,13 +274,16 @@ class _ToolCall:
             self._audit()
 
     async def _answer(self) -> Answer:
+        self._choose_connection()
         arguments = _validated(self._row, self._given)
-        call = self._call(arguments)
+        self._call = call = self._made_call(arguments)
         self._entry.project = call.project_id
         try:
             answer = await self._row.run(call, arguments)
-        except OutcomeUnknownError:
-            await self._follow(arguments, None)
+        except MixpanelError as error:
+            call.forget_reads()
+            if isinstance(error, OutcomeUnknownError):
+                await self._follow(arguments, None)
             raise
         else:
             await self._follow(arguments, answer)
@@ -261,25 +294,43 @@ class _ToolCall:
 
     async def _follow(self, arguments: Arguments, answer: Answer | None) -> None:
         """Let resources know what a call found or changed."""
-        connection = self._workshop.settings.connection.name
         self._links = await self._workshop.follower.after(
-            self._row.name, arguments, answer, connection
+            self._row.name, arguments, answer, self._connected.connection.name
         )
 
-    def _call(self, arguments: Arguments) -> Call:
-        connection, policy = self._workshop.settings.connection, self._workshop.settings.policy
+    def _choose_connection(self) -> None:
+        """Take the connection that the call names, where there is a choice.
+
+        Raises:
+            InvalidArgumentsError: there is none of that name.
+        """
+        if not self._workshop.settings.several or "connection" not in self._given:
+            return
+        name = self._given.pop("connection")
+        chosen = self._workshop.connected.get(name) if isinstance(name, str) else None
+        if chosen is None:
+            names = ", ".join(self._workshop.connected)
+            raise InvalidArgumentsError([f"connection: there is no such one; there are {names}"])
+        self._connected = chosen
+        self._entry.connection = chosen.connection.name
+        self._entry.project = chosen.connection.project_id
+        self._entry.region = chosen.connection.region.value
+
+    def _made_call(self, arguments: Arguments) -> Call:
+        connection, policy = self._connected.connection, self._workshop.settings.policy
         gate = Gate(
             connection=connection,
             policy=policy,
             project_id=getattr(arguments, "project_id", None) or connection.project_id,
             confirm=getattr(arguments, "confirm", False),
-            asker=Asker(self._context, self._workshop.pending, self._workshop.answer_seconds),
+            asker=Asker(self._context, self._connected.pending, self._workshop.answer_seconds),
             entry=self._entry,
             secrets=self._secrets,
         )
         return Call(
-            client=self._workshop.client,
+            client=self._connected.client,
             policy=policy,
+            files_root=self._connected.files_root,
             arguments=arguments,
             guard=gate,
             progress=self._context.report_progress,
@@ -287,12 +338,18 @@ class _ToolCall:
 
     def _scope(self) -> dict[str, Any]:
         scope: dict[str, Any] = {"project": self._entry.project, "region": self._entry.region}
-        if self._workshop.settings.connection.sandbox:
+        if self._workshop.settings.several:
+            scope["connection"] = self._entry.connection
+        if self._connected.connection.sandbox:
             scope["sandbox"] = True
+        if self._call is not None:
+            scope |= _age(self._call)
+        project = str(self._entry.project or "")
+        scope["budget"] = self._connected.client.budget.shown(project)
         return scope
 
     def _redactor(self) -> Redactor:
-        return redactor(self._workshop.settings.connection, self._secrets)
+        return redactor(self._workshop.settings.connections, self._secrets)
 
     def _audit(self) -> None:
         """Record what wrote, and what was refused before it could be judged."""
@@ -302,6 +359,22 @@ class _ToolCall:
         if entry.effect != Effect.READS.name:
             entry.outcome = entry.outcome or "crashed or cancelled"
             self._workshop.audit.record(entry)
+
+
+def _entry(row: Operation, connection: Connection, given: Mapping[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        tool=row.name,
+        connection=connection.name,
+        project=connection.project_id,
+        region=connection.region.value,
+        arguments_digest=arguments_digest(dict(given)),
+    )
+
+
+def _age(call: Call) -> dict[str, float]:
+    """How old the replies behind an answer are, where they were kept."""
+    age = call.cached_seconds
+    return {} if age is None else {"cached_seconds": round(age, 1)}
 
 
 async def _silent(progress: float, total: float | None, message: str) -> None:

@@ -14,7 +14,6 @@ from mcp import Client, MCPError
 from mcp.client.subscriptions import Subscription
 from pydantic import SecretStr
 
-from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.server import create_server
 from mixpanel_mcp.settings import Connection, Policy, Settings
 
@@ -106,9 +105,7 @@ async def browsing(
         **(connection or {}),
     }
     made = Connection(**values)
-    server = create_server(
-        Settings(made, Policy(**policy)), client=MixpanelClient(made, Waits().pacing())
-    )
+    server = create_server(Settings(made, Policy(**policy)), pacing=Waits().pacing())
     notices = Notices()
     async with AsyncExitStack() as stack:
         # A newer client's handler would hear again what its stream says.

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 import pytest
 from harness import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era, Waits, connect_with
 from pydantic import SecretStr
+from two_projects import Pair, running_pair
 from upstream import Upstream, running_upstream
 
 from mixpanel_mcp.sandbox import (
@@ -34,6 +35,13 @@ def waits() -> Waits:
 @pytest.fixture
 async def upstream() -> AsyncGenerator[Upstream]:
     async with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+async def pair() -> AsyncGenerator[Pair]:
+    """Two connections of one server, and a told upstream for each."""
+    async with running_pair() as running:
         yield running
 
 

@@ -12,7 +12,6 @@ import mcp.types as t
 from mcp import Client
 from mcp.client.session import ElicitationFnT
 
-from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.retry import Pacing
 from mixpanel_mcp.server import create_server
 from mixpanel_mcp.settings import Connection, Policy, Settings
@@ -134,7 +133,7 @@ def connect_with(values: Mapping[str, Any]) -> Connect:
         made = Connection(**{**values, **(connection or {})})
         server = create_server(
             Settings(made, Policy(**policy)),
-            client=MixpanelClient(made, pacing or Waits().pacing()),
+            pacing=pacing or Waits().pacing(),
             answer_seconds=answer_seconds,
         )
         async with Client(server, mode=era, elicitation_callback=person) as client:

@@ -90,6 +90,7 @@ class Upstream:
         self.closed_early = 0  # how often a client left before its answer
         self._lines: dict[str, deque[Answer]] = defaultdict(deque)
         self._always: dict[str, Answer] = {}
+        self._serving: set[asyncio.Task[Any]] = set()
 
     def on(self, path: str, *answers: Answer) -> None:
         """Answer the next requests to a path with these, in order; then as before."""
@@ -109,13 +110,31 @@ class Upstream:
         line = self._lines[request.path]
         return line.popleft() if line else self._always.get(request.path, self.default)
 
+    async def leave(self) -> None:
+        """End the connections that clients keep open."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            # asyncio would report a handler that was cancelled as one that failed.
+            with suppress(asyncio.CancelledError):
+                await self._converse(reader, writer)
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, h11.RemoteProtocolError):
             while (request := await self._read(reader)) is not None:
                 self.requests.append(request)
                 if not await self._answer(self._next(request), request, reader, writer):
                     break
-        writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> Received | None:
         connection = h11.Connection(h11.SERVER)
@@ -197,3 +216,4 @@ async def running_upstream() -> AsyncGenerator[Upstream]:
         yield upstream
     finally:
         server.close()
+        await upstream.leave()

@@ -10,6 +10,8 @@ from urllib.parse import urlencode
 import anyio
 
 from mixpanel_mcp.api import errors
+from mixpanel_mcp.api.budget import Budget
+from mixpanel_mcp.api.cache import Answered, ReadCache
 from mixpanel_mcp.api.regions import origin
 from mixpanel_mcp.api.replies import Reply, decoded, failure, read_whole, retry_after_seconds
 from mixpanel_mcp.api.request import Credential, Pairs, Repeat, Request
@@ -33,18 +35,38 @@ _Answer = TypeVar("_Answer")
 
 
 class MixpanelClient:
-    """One per server. Sends what it is given; whether it may be sent is decided before."""
+    """One per connection. Sends what it is given; whether it may be sent is decided before."""
 
-    def __init__(self, connection: Connection, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self, connection: Connection, pacing: Pacing | None = None, cache_seconds: float = 0
+    ) -> None:
         self.connection = connection
         self.pacing = pacing or Pacing()
+        self.budget = Budget(self.pacing)
+        self._cache = ReadCache(cache_seconds, self.pacing.clock)
         self._opened: Transport | None = None
+
+    async def read(self, request: Request, *, deadline: Deadline, fresh: bool) -> Answered:
+        """Answer a read from the cache, with an equal read under way, or by sending it.
+
+        Raises:
+            MixpanelError: as `send`.
+        """
+
+        async def send() -> Reply:
+            return await self.send(request, repeat=Repeat.READ, deadline=deadline)
+
+        return await self._cache.read(request, send, fresh=fresh)
+
+    def forget(self, request: Request) -> None:
+        """Keep a read's reply no longer: nothing could be concluded from it."""
+        self._cache.forget(request)
 
     async def send(self, request: Request, *, repeat: Repeat, deadline: Deadline) -> Reply:
         """Send and read the whole reply, whatever its status short of 429 and 5xx.
 
         Raises:
-            NotConfiguredError: a credential is missing; nothing was sent.
+            NotConfiguredError, BudgetSpentError: nothing was sent.
             RateLimitedError, UnavailableError: and no retry was left.
             OutcomeUnknownError: a write that may have happened.
             UnreadableReplyError: too large, or damaged on its way.
@@ -56,7 +78,11 @@ class MixpanelClient:
             _raise_if_repeatable(reply)
             return reply
 
-        return await self._repeated(request, repeat, deadline, attempt)
+        try:
+            return await self._repeated(request, repeat, deadline, attempt)
+        finally:
+            if repeat is not Repeat.READ:
+                self._cache.clear()
 
     @asynccontextmanager
     async def stream(
@@ -103,23 +129,34 @@ class MixpanelClient:
         deadline: Deadline,
         attempt: Callable[[float], Awaitable[_Answer]],
     ) -> _Answer:
+        self._credential(request)  # what cannot be sent shall not wait for a slot
+        project = self._project(request)
         timed_out = made = 0
         while True:
             made += 1
             try:
-                seconds = attempt_seconds(
-                    deadline, repeat, request.retry, attempt=made, timed_out=timed_out
-                )
-                return await _bounded(attempt, min(seconds, request.timeout_seconds or seconds))
+                async with self.budget.slot(request, project, deadline):
+                    seconds = attempt_seconds(
+                        deadline, repeat, request.retry, attempt=made, timed_out=timed_out
+                    )
+                    seconds = min(seconds, request.timeout_seconds or seconds)
+                    return await _bounded(attempt, seconds)
             except AttemptFailedError as failed:
+                if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
+                    self.budget.learn(request, project, failed.reply)
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
                 again = again and wanted(failed.outcome, request.retry, attempt=made)
+                again = again and not self.budget.is_spent(request, project)
                 pause = self._pause(request, failed, made)
                 pause = pause_that_fits(pause, failed.outcome, deadline)
                 if not again or pause >= deadline.remaining():
                     raise _gave_up(request, repeat, failed, pause if again else None) from failed
                 timed_out += failed.outcome is Outcome.TIMED_OUT
             await self.pacing.sleep(pause)
+
+    def _project(self, request: Request) -> str:
+        """The project that Mixpanel counts a request for."""
+        return dict(request.query).get("project_id") or str(self.connection.project_id or "")
 
     def _pause(self, request: Request, failed: AttemptFailedError, made: int) -> float:
         reply = failed.reply

@@ -14,7 +14,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
 from mixpanel_mcp.json_values import is_list, objects_in
-from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
+from mixpanel_mcp.operation import Answer, Cached, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import IgnoresProjectToken, Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object, lacking
 from mixpanel_mcp.sanitize import counted, quoted
@@ -23,11 +23,11 @@ from mixpanel_mcp.sanitize import counted, quoted
 _NEVER = re.compile(r"^0{1,4}[01]-")
 
 
-class ListPipelines(InProject):
+class ListPipelines(Cached, InProject):
     """Arguments of list_pipelines."""
 
 
-class GetPipeline(InProject):
+class GetPipeline(Cached, InProject):
     """Arguments of get_pipeline."""
 
     name: str = Field(min_length=1, description="From list_pipelines.")

@@ -101,12 +101,12 @@ class Signs:
 
     def __init__(self, connection: str | None, redact: Redactor) -> None:
         """`connection` is named where there are several."""
-        self._connection = connection
-        self._redact = redact
+        self.connection = connection
+        self.redact = redact
 
     def uri(self, collection: Collection, key: str) -> str | None:
-        address = Address((collection.folder, key), Format.MARKDOWN, self._connection)
-        unsafe = self._redact.text(key) != key or self._redact.text(address.uri) != address.uri
+        address = Address((collection.folder, key), Format.MARKDOWN, self.connection)
+        unsafe = self.redact.text(key) != key or self.redact.text(address.uri) != address.uri
         return None if unsafe else address.uri
 
     def listed(self, collection: Collection, entries: Sequence[Entry]) -> list[t.Resource]:
@@ -124,8 +124,8 @@ class Signs:
         ]
 
     def _words(self, collection: Collection, entry: Entry) -> dict[str, Any]:
-        name = self._redact.text(title(self._redact.text(entry.name)))
-        place = f", in connection {self._connection}" if self._connection else ""
+        name = self.redact.text(title(self.redact.text(entry.name)))
+        place = f", in connection {self.connection}" if self.connection else ""
         return {
             "name": name or collection.noun,
             "title": f"{collection.noun}: {name}",

@@ -10,10 +10,11 @@ from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mixpanel_mcp.resources.addresses import Address, AddressError, Format, parse_address
 from mixpanel_mcp.resources.announcements import Announcements
 from mixpanel_mcp.resources.background import Background
-from mixpanel_mcp.resources.entries import COLLECTIONS, Collection
+from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Signs
 from mixpanel_mcp.resources.kinds import KINDS, Kind, kind_of
 from mixpanel_mcp.resources.place import Place, Read
 from mixpanel_mcp.resources.shelf import Clock, Shelf
+from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import quoted
 from mixpanel_mcp.settings import Connection
 
@@ -40,11 +41,12 @@ class Library:
         self.background = Background()
         self.announcements = Announcements(self.background)
         self.kinds = [kind for kind in KINDS if kind.is_offered(offered)]
+        redact = redactor(connections)
         self.places = {
             connection.name: Place(
                 connection,
                 is_default=connection is connections[0],
-                is_only=len(connections) == 1,
+                signs=Signs(connection.name if len(connections) > 1 else None, redact),
                 offered=offered,
                 read=read,
                 changed=self._listing_changed,

@@ -7,7 +7,6 @@ from mixpanel_mcp.operation import Answer, Arguments
 from mixpanel_mcp.resources.background import Background
 from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Entry, Signs
 from mixpanel_mcp.resources.shelf import Clock, Shelf
-from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.settings import Connection
 
 # Runs an operation that only reads: its name, its arguments, the name of the connection.
@@ -23,7 +22,7 @@ class Place:
         connection: Connection,
         *,
         is_default: bool,
-        is_only: bool,
+        signs: Signs,
         offered: frozenset[str],
         read: Read,
         changed: Callable[["Place", Collection], None],
@@ -32,9 +31,9 @@ class Place:
     ) -> None:
         self.connection = connection
         self.is_default = is_default
-        self.name_in_uris = None if is_only else connection.name
-        self.redact = redactor(connection)
-        self.signs = Signs(self.name_in_uris, self.redact)
+        self.signs = signs
+        self.name_in_uris = signs.connection
+        self.redact = signs.redact
         self._read = read
         self._shelves = {
             each: self._shelf(each, changed, background, clock)

@@ -12,7 +12,7 @@ from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.judgement import Judgement, judge
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import quoted
-from mixpanel_mcp.settings import Confirmation, Connection, Policy
+from mixpanel_mcp.settings import DEFAULT_CONNECTION, Confirmation, Connection, Policy
 
 
 class ConfirmationRequiredError(MixpanelError):
@@ -57,7 +57,7 @@ class Gate:
             self._check_walls(judgement)
         final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
         if final:
-            summary = redactor(self._connection, self._secrets).text(_together(final))
+            summary = redactor([self._connection], self._secrets).text(_together(final))
             await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
         return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
 
@@ -143,6 +143,8 @@ class Gate:
 
     def _question(self, summary: str) -> str:
         place = f"Mixpanel project {self._project_id}" if self._project_id else "Mixpanel"
+        if self._connection.name != DEFAULT_CONNECTION:
+            place += f" ({self._connection.name})"
         return f"{place}: this would {summary}. Go ahead?"
 
 

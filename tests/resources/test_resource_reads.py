@@ -31,7 +31,7 @@ async def test_a_pipeline_reads_as_markdown(upstream: Upstream, era: Era) -> Non
     assert lines[2] == 'Pipeline "trips": 1 succeeded.'
     assert "| state | run_at | last_finish | from_date | to_date |" in lines
     assert "| `succeeded` | `2026-01-02` |  |  |  |" in lines
-    assert lines[-1] == "Scope: project 4242, region us; complete."
+    assert lines[-1].startswith("Scope: project 4242, region us; complete; this hour: ")
 
 
 async def test_a_funnel_is_its_report_of_the_last_30_days(upstream: Upstream, era: Era) -> None:
