@@ -63,10 +63,12 @@ def _lines(part: Mapping[str, Any], indent: str = "") -> list[str]:
 
 def _shown(value: object) -> str:
     if value is None:
-        return "not set"
+        return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if is_object(value):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
     if is_list(value):
-        return ", ".join(_shown(item) for item in value)
+        return ("; " if any(map(is_object, value)) else ", ").join(map(_shown, value))
     text = value if isinstance(value, str) else as_text(value)
     return code(cut(clean(text))) if isinstance(value, str) else text

@@ -137,6 +137,20 @@ async def test_project_shows_what_holds_and_no_secret(upstream: Upstream, era: E
         assert secret not in text + json.dumps(twin)
 
 
+async def test_project_shows_what_is_left(upstream: Upstream, era: Era) -> None:
+    upstream.always(FUNNEL, REPORT)
+    async with browsing(upstream.url, era) as browser:
+        report = await browser.read("mixpanel://funnels/7")
+        again = await browser.read("mixpanel://funnels/7")
+        text = await browser.read("mixpanel://project")
+        twin = json.loads(await browser.read("mixpanel://project?format=json"))
+    assert "queries 1 used 59 left" in report
+    assert "cached seconds" in again
+    assert len(upstream.requests) == 1
+    assert "- queries:\n  - windows: seconds 3600, used 1, left 59, limit 60\n" in text
+    assert twin["budget"]["queries"]["windows"][0]["left"] == 59
+
+
 async def test_each_page_says_how_long_it_holds(upstream: Upstream) -> None:
     upstream.default = Reply(json={})
     async with browsing(upstream.url) as browser:

@@ -7,9 +7,13 @@ from typing import Any
 
 import mcp.types as t
 import pytest
+from browsing import FUNNELS, JOBS, STATUS
+from harness import Era
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.subscriptions import ServerEvent
 from pydantic import SecretStr
+from two_projects import Pair
+from upstream import Reply
 
 from mixpanel_mcp.operation import Answer, Table
 from mixpanel_mcp.operations import OPERATIONS
@@ -120,3 +124,48 @@ async def test_a_change_is_told_of_its_connection_alone() -> None:
     assert "mixpanel://pipelines/of%20home" in uris
     assert "mixpanel://pipelines/of%20home?connection=home" in uris
     assert not any("ab%2Froad" in uri for uri in uris)
+
+
+async def test_a_server_of_two_projects_keeps_them_apart(pair: Pair, era: Era) -> None:
+    """Each entry leads to its own Mixpanel, and no page of one holds anything of the other."""
+    for project in (pair.shop, pair.blog):
+        named = {"name": project.canary}
+        project.upstream.always(JOBS, Reply(json={"1": [named, {"name": "same"}]}))
+        project.upstream.always(FUNNELS, Reply(json=[{"funnel_id": 7, **named}]))
+        project.upstream.always(STATUS, Reply(json={"pending": [{"run_at": project.canary}]}))
+    async with pair.opened(era=era) as tools:
+        listed = (await tools.client.list_resources()).resources
+        linked = (await tools.call("list_pipelines", connection="blog")).raw.content[1:]
+        pages: dict[str, str] = {}
+        for resource in [*listed, *linked]:
+            assert isinstance(resource, t.Resource)
+            if "guide" not in resource.uri and "funnels/7" not in resource.uri:
+                answer = await tools.client.read_resource(resource.uri)
+                (content,) = answer.contents
+                assert isinstance(content, t.TextResourceContents)
+                pages[resource.uri] = content.text
+    for project in (pair.shop, pair.blog):
+        own = {uri: text for uri, text in pages.items() if uri.endswith(f"={project.name}")}
+        assert len(own) == 5
+        other = pair.other(project)
+        assert not any(other.canary in text or other.canary in uri for uri, text in own.items())
+        assert not any(secret in text for secret in project.secrets for text in pages.values())
+        assert project.canary in own[f"mixpanel://pipelines/same?connection={project.name}"]
+        assert (
+            f"project id: {project.project_id}"
+            in own[f"mixpanel://project?connection={project.name}"]
+        )
+        assert {request.headers["authorization"] for request in project.upstream.requests} == {
+            project.authorizations[0]
+        }
+    assert len(pages) == 10
+
+
+async def test_a_call_on_one_connection_leads_to_its_resources(pair: Pair) -> None:
+    pair.blog.upstream.always(STATUS, Reply(json={"pending": [{"state": "pending"}]}))
+    async with pair.opened() as tools:
+        answer = await tools.call("get_pipeline", name="a/b", connection="blog")
+    (link,) = answer.raw.content[1:]
+    assert isinstance(link, t.ResourceLink)
+    assert link.uri == "mixpanel://pipelines/a%2Fb?connection=blog"
+    assert "in connection blog" in (link.description or "")
