@@ -1,7 +1,6 @@
 """The resources of one server: which there are, where they lead, and who is told of changes."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import mcp.types as t
@@ -13,7 +12,7 @@ from mixpanel_mcp.resources.background import Background
 from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Signs
 from mixpanel_mcp.resources.kinds import KINDS, Kind, kind_of
 from mixpanel_mcp.resources.place import Place, Read
-from mixpanel_mcp.resources.shelf import Clock, Shelf
+from mixpanel_mcp.resources.shelf import Shelf
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import quoted
 from mixpanel_mcp.settings import Connection
@@ -28,7 +27,6 @@ class Library:
         connections: Sequence[Connection],
         offered: frozenset[str],
         read: Read,
-        clock: Clock = time.monotonic,
     ) -> None:
         """Nothing is read before somebody lists, completes or reads.
 
@@ -36,7 +34,6 @@ class Library:
             connections: their names stand in URIs where there are several.
             offered: names of the operations that the policy leaves.
             read: runs one of the reading operations.
-            clock: seconds, for the age of listings.
         """
         self.background = Background()
         self.announcements = Announcements(self.background)
@@ -51,7 +48,6 @@ class Library:
                 read=read,
                 changed=self._listing_changed,
                 background=self.background,
-                clock=clock,
             )
             for connection in connections
         }

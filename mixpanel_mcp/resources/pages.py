@@ -15,12 +15,10 @@ from mixpanel_mcp.sanitize import Redactor
 _ROOM_FOR_WORDS = 2_000
 _LONGEST_WORDS = 600
 
-Row = Sequence[object]
-
 
 @dataclass(frozen=True)
 class Page:
-    """The content of a resource, and how long it may be kept."""
+    """The content of a resource."""
 
     text: str
     mime_type: str

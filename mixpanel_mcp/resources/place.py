@@ -6,7 +6,7 @@ from typing import Any
 from mixpanel_mcp.operation import Answer, Arguments
 from mixpanel_mcp.resources.background import Background
 from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Entry, Signs
-from mixpanel_mcp.resources.shelf import Clock, Shelf
+from mixpanel_mcp.resources.shelf import Shelf
 from mixpanel_mcp.settings import Connection
 
 # Runs an operation that only reads: its name, its arguments, the name of the connection.
@@ -27,7 +27,6 @@ class Place:
         read: Read,
         changed: Callable[["Place", Collection], None],
         background: Background,
-        clock: Clock,
     ) -> None:
         self.connection = connection
         self.is_default = is_default
@@ -36,7 +35,7 @@ class Place:
         self.redact = signs.redact
         self._read = read
         self._shelves = {
-            each: self._shelf(each, changed, background, clock)
+            each: self._shelf(each, changed, background)
             for each in COLLECTIONS
             if each.operation in offered
         }
@@ -91,9 +90,8 @@ class Place:
         collection: Collection,
         changed: Callable[["Place", Collection], None],
         background: Background,
-        clock: Clock,
     ) -> Shelf:
         async def fetch() -> list[Entry]:
             return collection.entries(await self.answer(collection.operation))
 
-        return Shelf(fetch, lambda: changed(self, collection), background, clock)
+        return Shelf(fetch, lambda: changed(self, collection), background)

@@ -1,6 +1,7 @@
 """What is known of a connection's pipelines or funnels, for lists that may not wait."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from mixpanel_mcp.api.errors import MixpanelError
@@ -28,7 +29,7 @@ class Shelf:
         fetch: Callable[[], Awaitable[Sequence[Entry]]],
         changed: Callable[[], None],
         background: Background,
-        clock: Clock,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._fetch = fetch
         self._changed = changed

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
 from typing import Any
 
 import mcp.types as t
@@ -34,13 +35,20 @@ class Company:
         self.library = Library(
             connections=[HOME, ABROAD], offered=frozenset(OPERATIONS), read=self._read
         )
-        self.reader = Reader(self.library, Policy(), ["list_pipelines"], budget=self._budget)
+        self.reader = Reader(
+            self.library,
+            Policy(),
+            ["list_pipelines"],
+            budget=self._budget,
+            today=lambda: date(2026, 3, 1),
+        )
+        self.given: Mapping[str, Any] = {}
         self.follower = Follower(self.library)
         self.told: list[ServerEvent] = []
         self.library.announcements.subscribe(self.told.append)
 
     async def _read(self, operation: str, arguments: Mapping[str, Any], connection: str) -> Answer:
-        del arguments
+        self.given = arguments
         self.asked.append((operation, connection))
         if operation == "list_saved_funnels":
             return Answer(headline="None.", data=[])
@@ -94,6 +102,18 @@ async def test_a_project_shows_the_budget_of_its_connection() -> None:
         page = await made.reader.read("mixpanel://project?connection=ab%2Froad")
     assert "## Budget\n\n- query:\n  - used: 3\n  - left: 57\n- of: `ab/road`" in page.text
     assert "- project id: 2" in page.text
+
+
+async def test_a_funnel_is_read_up_to_today() -> None:
+    async with company() as made:
+        await made.reader.read("mixpanel://funnels/7?connection=home")
+    assert made.asked == [("query_funnel_saved_reports", "home")]
+    assert made.given == {
+        "funnel_id": "7",
+        "from_date": "2026-01-31",
+        "to_date": "2026-03-01",
+        "interval": 30,
+    }
 
 
 async def test_completions_belong_to_the_chosen_connection() -> None:
