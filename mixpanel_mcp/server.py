@@ -4,6 +4,7 @@ import difflib
 import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import mcp.types as t
@@ -14,7 +15,7 @@ from pydantic import ConfigDict, ValidationError
 
 from mixpanel_mcp import __version__
 from mixpanel_mcp.api.client import MixpanelClient
-from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError
+from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, OutcomeUnknownError
 from mixpanel_mcp.api.retry import Pacing
 from mixpanel_mcp.files.root import own_folder
 from mixpanel_mcp.instructions import instructions
@@ -28,6 +29,14 @@ from mixpanel_mcp.prompts import (
     add_prompts,
     offered_prompts,
     prompt_sources,
+)
+from mixpanel_mcp.resources import (
+    Follower,
+    Library,
+    Reader,
+    ResourceServer,
+    TemplateCompletions,
+    listing_sources,
 )
 from mixpanel_mcp.results import render, render_error, status_of
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker, AskFirst, PendingQuestions
@@ -70,14 +79,65 @@ class Workshop:
         }
         self.audit = AuditTrail(settings.policy.audit_log)
         self.answer_seconds = answer_seconds
+        self.offered = offered(settings.policy)
+        self.library = Library(
+            connections=settings.connections,
+            offered=frozenset(row.name for row in self.offered),
+            read=self.read,
+        )
+        self.follower = Follower(self.library)
 
     @property
     def default(self) -> Connected:
         return self.connected[self.settings.connection.name]
 
     async def close(self) -> None:
+        await self.library.close()
         for each in self.connected.values():
             await each.client.close()
+
+    async def read(self, operation: str, given: Mapping[str, Any], connection: str) -> Answer:
+        """Run an operation for a resource, behind a gate that lets nothing but reads through.
+
+        Raises:
+            MixpanelError: what the operation raises.
+        """
+        row, connected = OPERATIONS[operation], self.connected[connection]
+        arguments = _validated(row, dict(given))
+        policy = self.settings.policy.model_copy(update={"read_only": True})
+        gate = Gate(
+            connection=connected.connection,
+            policy=policy,
+            project_id=connected.connection.project_id,
+            confirm=False,
+            asker=Asker(Context(), connected.pending, self.answer_seconds),
+            entry=_entry(row, connected.connection, given),
+            secrets=[],
+        )
+        call = Call(
+            client=connected.client,
+            policy=policy,
+            files_root=None,
+            arguments=arguments,
+            guard=gate,
+            progress=_silent,
+        )
+        try:
+            answer = await row.run(call, arguments)
+        except MixpanelError:
+            call.forget_reads()
+            raise
+        budget = connected.client.budget.shown(str(call.project_id or ""))
+        return replace(answer, scope={**answer.scope, **_age(call), "budget": budget})
+
+    async def budget(self, connection: str) -> Mapping[str, Any]:
+        """Every limit of a connection's project, and what is left of it."""
+        connected = self.connected[connection]
+        return connected.client.budget.report(str(connected.connection.project_id or ""))
+
+
+class _Server(PromptServer, ResourceServer):
+    """Both of what the SDK's server leaves to be said about prompts and resources."""
 
 
 def create_server(
@@ -105,8 +165,8 @@ def create_server(
         yield
         await workshop.close()
 
-    rows = offered(settings.policy)
-    server = PromptServer(
+    rows, library = workshop.offered, workshop.library
+    server = _Server(
         "mixpanel",
         title="Mixpanel",
         version=__version__,
@@ -115,10 +175,24 @@ def create_server(
         lifespan=lifespan,
         middleware=[SignsOfLife(rhythm or Rhythm())],
         log_level="WARNING",
+        library=library,
+        reader=Reader(library, settings.policy, [row.name for row in rows], budget=workshop.budget),
     )
     prompts = offered_prompts({row.name for row in rows})
     add_prompts(server, prompts, tool_prefix=settings.policy.tool_prefix)
-    server.completion()(Completions(prompts, prompt_sources()).complete)
+    in_prompts = Completions(prompts, {**prompt_sources(), **listing_sources(library)})
+    in_templates = TemplateCompletions(library)
+
+    async def complete(
+        ref: t.PromptReference | t.ResourceTemplateReference,
+        argument: t.CompletionArgument,
+        context: t.CompletionContext | None,
+    ) -> t.Completion | None:
+        if isinstance(ref, t.ResourceTemplateReference):
+            return await in_templates.complete(ref, argument, context)
+        return await in_prompts.complete(ref, argument, context)
+
+    server.completion()(complete)
     return server
 
 
@@ -178,16 +252,10 @@ class _ToolCall:
         self._context = context
         self._given = dict(given)
         self._secrets: list[str] = []
+        self._links: list[t.ResourceLink] = []
         self._connected = workshop.default
         self._call: Call | None = None
-        connection = self._connected.connection
-        self._entry = AuditEntry(
-            tool=row.name,
-            connection=connection.name,
-            project=connection.project_id,
-            region=connection.region.value,
-            arguments_digest=arguments_digest(given),
-        )
+        self._entry = _entry(row, self._connected.connection, given)
 
     async def result(self) -> t.CallToolResult | t.InputRequiredResult:
         clock = self._connected.client.pacing.clock
@@ -196,7 +264,7 @@ class _ToolCall:
             answer = await self._answer()
             self._entry.outcome = answer.status.value
             prefix = self._workshop.settings.policy.tool_prefix
-            return render(answer, self._scope(), self._redactor(), prefix)
+            return render(answer, self._scope(), self._redactor(), prefix, self._links)
         except AskFirst as ask:
             self._entry.outcome = "waits for a person"
             return ask.result
@@ -214,13 +282,24 @@ class _ToolCall:
         self._call = call = self._made_call(arguments)
         self._entry.project = call.project_id
         try:
-            return await self._row.run(call, arguments)
-        except MixpanelError:
+            answer = await self._row.run(call, arguments)
+        except MixpanelError as error:
             call.forget_reads()
+            if isinstance(error, OutcomeUnknownError):
+                await self._follow(arguments, None)
             raise
+        else:
+            await self._follow(arguments, answer)
+            return answer
         finally:
             # A raw request finds out its region from its base URL.
             self._entry.region = call.region.value
+
+    async def _follow(self, arguments: Arguments, answer: Answer | None) -> None:
+        """Let resources know what a call found or changed."""
+        self._links = await self._workshop.follower.after(
+            self._row.name, arguments, answer, self._connected.connection.name
+        )
 
     def _choose_connection(self) -> None:
         """Take the connection that the call names, where there is a choice.
@@ -270,8 +349,8 @@ class _ToolCall:
             scope["connection"] = self._entry.connection
         if self._connected.connection.sandbox:
             scope["sandbox"] = True
-        if self._call is not None and self._call.cached_seconds is not None:
-            scope["cached_seconds"] = round(self._call.cached_seconds, 1)
+        if self._call is not None:
+            scope |= _age(self._call)
         project = str(self._entry.project or "")
         scope["budget"] = self._connected.client.budget.shown(project)
         return scope
@@ -287,6 +366,26 @@ class _ToolCall:
         if entry.effect != Effect.READS.name:
             entry.outcome = entry.outcome or _NO_OUTCOME
             self._workshop.audit.record(entry)
+
+
+def _entry(row: Operation, connection: Connection, given: Mapping[str, Any]) -> AuditEntry:
+    return AuditEntry(
+        tool=row.name,
+        connection=connection.name,
+        project=connection.project_id,
+        region=connection.region.value,
+        arguments_digest=arguments_digest(dict(given)),
+    )
+
+
+def _age(call: Call) -> dict[str, float]:
+    """How old the replies behind an answer are, where they were kept."""
+    age = call.cached_seconds
+    return {} if age is None else {"cached_seconds": round(age, 1)}
+
+
+async def _silent(progress: float, total: float | None, message: str) -> None:
+    """Progress of what nobody watches."""
 
 
 def _validated(row: Operation, given: dict[str, Any]) -> Arguments:
