@@ -1,6 +1,6 @@
 """The SDK's server, with resources whose list grows and whose names nobody chose for URIs."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import mcp.types as t
@@ -29,13 +29,20 @@ _CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
 class ResourceServer(MCPServer):
     """Answers for resources from a library instead of the SDK's registry."""
 
-    def __init__(self, *args: Any, library: Library, reader: Reader, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        library: Library,
+        reader: Reader,
+        middleware: Sequence[Any] = (),
+        **options: Any,
+    ) -> None:
         self._library = library
         self._reader = reader
         super().__init__(
             *args,
             subscriptions=library.announcements,
-            middleware=[library.announcements.serve_older, self._say_how_fresh],
+            middleware=[library.announcements.serve_older, self._say_how_fresh, *middleware],
             cache_hints=_CACHE_HINTS,
             **options,
         )
