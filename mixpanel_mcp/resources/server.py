@@ -6,7 +6,7 @@ from typing import Any
 import mcp.types as t
 from mcp import MCPError
 from mcp.server.caching import CacheableMethod, CacheHint
-from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, UnexpectedResourceError
@@ -34,7 +34,7 @@ class ResourceServer(MCPServer):
         *args: Any,
         library: Library,
         reader: Reader,
-        middleware: Sequence[Any] = (),
+        middleware: Sequence[ServerMiddleware[Any]] = (),
         **options: Any,
     ) -> None:
         self._library = library
@@ -42,7 +42,11 @@ class ResourceServer(MCPServer):
         super().__init__(
             *args,
             subscriptions=library.announcements,
-            middleware=[library.announcements.serve_older, self._say_how_fresh, *middleware],
+            middleware=[
+                *middleware,
+                library.announcements.serve_older,
+                self._say_how_fresh,
+            ],
             cache_hints=_CACHE_HINTS,
             **options,
         )

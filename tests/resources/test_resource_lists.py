@@ -115,7 +115,9 @@ async def test_a_mixpanel_that_does_not_answer_holds_nothing_up(
 
 
 @pytest.mark.parametrize(
-    "fault", [Drop(), Reply(500), Reply(401), Reply(429), Reply(body="<html>")], ids=str
+    "fault",
+    [Drop(), Reply(500), Reply(401), Reply(429), Reply(body="<html>")],
+    ids=["dropped", "500", "401", "429", "page"],
 )
 async def test_a_mixpanel_that_fails_leaves_the_rest(
     upstream: Upstream, era: Era, fault: Any
