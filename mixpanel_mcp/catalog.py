@@ -7,6 +7,7 @@ from typing import Any
 
 from mixpanel_mcp.operation import Operation
 from mixpanel_mcp.prompts import PromptFile, offered_prompts
+from mixpanel_mcp.resources import KINDS
 from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import (
@@ -58,6 +59,17 @@ def prompts_as_markdown(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
+def resources_as_markdown(rows: Sequence[Operation]) -> str:
+    """The resources of which these tools leave something to read."""
+    lines = ["| resource | what it shows |", "| --- | --- |"]
+    lines += [
+        f"| `{kind.uri}` | {kind.description} |"
+        for kind in KINDS
+        if kind.is_offered({row.name for row in rows})
+    ]
+    return "\n".join(lines)
+
+
 def settings_as_markdown() -> str:
     """Both kinds of setting, with what they mean and what holds without them."""
     lines = ["| setting | meaning | if unset |", "| --- | --- | --- |"]
@@ -75,6 +87,7 @@ def settings_as_markdown() -> str:
 def with_tables(readme: str, rows: Sequence[Operation]) -> str:
     """A README whose parts between marks are what the code says."""
     readme = _between(readme, "tools", as_markdown(rows))
+    readme = _between(readme, "resources", resources_as_markdown(rows))
     readme = _between(readme, "prompts", prompts_as_markdown(rows))
     return _between(readme, "settings", settings_as_markdown())
 

@@ -233,13 +233,21 @@ async def _no_tasks(call: Call, args: GetPipeline, document: Mapping[str, Any]) 
             headline=f"There is no pipeline {quoted(args.name, 200)} among this project's "
             f"{len(names)}.",
             data=document,
-            table=Table(columns=["name"], rows=[[name] for name in names]),
+            table=Table(columns=_OTHER_NAMES, rows=[[name] for name in names]),
         )
     states = f" in the states {', '.join(args.status)}" if args.status else ""
     return Answer(
         headline=f"Pipeline {quoted(args.name, 200)} exists and has no tasks{states}.",
         data=document,
     )
+
+
+_OTHER_NAMES = ("name",)
+
+
+def found_no_pipeline(answer: Answer) -> bool:
+    """Whether get_pipeline answered that there is none of that name."""
+    return answer.table is not None and answer.table.columns is _OTHER_NAMES
 
 
 _STATES = ("pending", "running", "retried", "failed", "canceled", "timed_out")
