@@ -27,7 +27,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from mixpanel_mcp.api.client import MixpanelClient, not_configured
-from mixpanel_mcp.api.replies import Reply
+from mixpanel_mcp.api.replies import EncodedBody, Reply
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.api.retry import Deadline
 from mixpanel_mcp.files.root import FilesRoot
@@ -237,6 +237,15 @@ class Call:
         deadline = self._limit(request, permit)
         async with self.client.stream(request, project=permit.project, deadline=deadline) as pieces:
             yield pieces
+
+    @asynccontextmanager
+    async def stream_encoded(self, request: Request) -> AsyncGenerator[EncodedBody]:
+        """As `stream`, for what is kept as it comes off the wire."""
+        permit = await self._permit(request)
+        deadline = self._limit(request, permit)
+        sent = self.client.stream_encoded(request, project=permit.project, deadline=deadline)
+        async with sent as body:
+            yield body
 
     async def _permit(self, request: Request) -> Permit:
         if request not in self._permits:

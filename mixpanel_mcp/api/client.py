@@ -15,7 +15,14 @@ from mixpanel_mcp.api.attempts import counted, logged
 from mixpanel_mcp.api.budget import Budget
 from mixpanel_mcp.api.cache import Answered, ReadCache
 from mixpanel_mcp.api.regions import origin
-from mixpanel_mcp.api.replies import Reply, decoded, failure, read_whole, retry_after_seconds
+from mixpanel_mcp.api.replies import (
+    EncodedBody,
+    Reply,
+    decoded,
+    failure,
+    read_whole,
+    retry_after_seconds,
+)
 from mixpanel_mcp.api.request import Credential, Pairs, Repeat, Request
 from mixpanel_mcp.api.retry import (
     AttemptFailedError,
@@ -101,6 +108,14 @@ class MixpanelClient:
     async def stream(
         self, request: Request, *, project: str, deadline: Deadline
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
+        """As `stream_encoded`, with the body's gzip undone and its end proved."""
+        async with self.stream_encoded(request, project=project, deadline=deadline) as body:
+            yield decoded(body.pieces, body.encoding)
+
+    @asynccontextmanager
+    async def stream_encoded(
+        self, request: Request, *, project: str, deadline: Deadline
+    ) -> AsyncGenerator[EncodedBody]:
         """Open a read whose body is consumed piece by piece; only the opening is retried.
 
         What was already handed on cannot be taken back, so a stream that breaks is the
@@ -126,7 +141,7 @@ class MixpanelClient:
             try:
                 with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.STREAM):
                     pieces = counted(request, response.raw(), self.pacing)
-                    yield decoded(pieces, response.headers.get("content-encoding", ""))
+                    yield EncodedBody(response.headers.get("content-encoding", ""), pieces)
             except (AttemptFailedError, TimeoutError) as error:
                 raise errors.UnavailableError(
                     f"The reply of {request.shown} broke off before its end."

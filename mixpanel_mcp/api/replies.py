@@ -2,7 +2,6 @@
 
 import json
 import re
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -11,11 +10,11 @@ from typing import Any
 from mixpanel_mcp.api import errors
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.files.inflating import DamagedError, Unpacker
 from mixpanel_mcp.json_values import is_object
 
 # A reply that a model is to read is far smaller; this bounds what a broken or hostile one costs.
 REPLY_LIMIT = 64 * 1024 * 1024
-_PIECE = 256 * 1024
 _LONGEST_REASON = 5_000
 
 
@@ -46,6 +45,14 @@ class Reply:
             ) from error
 
 
+@dataclass(frozen=True)
+class EncodedBody:
+    """A body on its way, as it comes off the wire; `encoding` may be empty."""
+
+    encoding: str
+    pieces: AsyncIterator[bytes]
+
+
 async def decoded(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[bytes]:
     """Undo gzip in bounded pieces, over several members, and insist on its end.
 
@@ -64,21 +71,14 @@ async def decoded(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[byt
         raise errors.UnreadableReplyError(
             f"Mixpanel answered in an encoding nobody asked for: {encoding!r:.40}."
         )
-    inflater = zlib.decompressobj(wbits=31)
-    started = False
-    async for piece in raw:
-        data = piece
-        while data:
-            if inflater.eof:
-                inflater = zlib.decompressobj(wbits=31)
-            started = True
-            try:
-                yield inflater.decompress(data, _PIECE)
-            except zlib.error as error:
-                raise errors.UnreadableReplyError("The reply's gzip is damaged.") from error
-            data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-    if started and not inflater.eof:
-        raise errors.UnreadableReplyError("The reply's gzip ends early: the reply is incomplete.")
+    unpacker = Unpacker()
+    try:
+        async for piece in raw:
+            for part in unpacker.take(piece):
+                yield part
+        unpacker.finish()
+    except DamagedError as error:
+        raise errors.UnreadableReplyError(str(error)) from error
 
 
 async def read_whole(pieces: AsyncIterator[bytes], limit: int = REPLY_LIMIT) -> bytes:
