@@ -4,25 +4,35 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from mixpanel_mcp.api.errors import FailedError, InvalidArgumentsError, UnreadableReplyError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import Request, compact_json, pairs
+from mixpanel_mcp.files.exports import Format
 from mixpanel_mcp.files.growing import GrowingFile
+from mixpanel_mcp.files.parquet import OWN_COLUMNS, ColumnType
 from mixpanel_mcp.files.root import FilesRoot, OutsideError
 from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Status, Table, operation
-from mixpanel_mcp.operations.arguments import Day, Names
-from mixpanel_mcp.sanitize import counted
+from mixpanel_mcp.operations.arguments import Day, Names, from_json
+from mixpanel_mcp.operations.export_files import download_to_files
+from mixpanel_mcp.operations.export_slices import Order
+from mixpanel_mcp.sanitize import counted, quoted
 
 _SHOWN_EVENTS = 200
 _FIRST_EVENTS = 20
 _LONGEST_LINE = 16 * 1024 * 1024
 _LEADING_COLUMNS = ("time", "distinct_id")
 _MOST_COLUMNS = 12
+
+Columns = Annotated[
+    dict[str, ColumnType],
+    BeforeValidator(from_json),
+    Field(json_schema_extra={"type": "object"}),
+]
 
 
 class DownloadData(InProject):
@@ -36,6 +46,20 @@ class DownloadData(InProject):
     where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
     limit: int | None = Field(default=None, ge=1, le=100_000, description="Most events to get.")
     gzip_encoding: bool = Field(default=True, description="Compress on the wire.")
+    format: Format | None = Field(
+        default=None,
+        description="To files, day by day (one export each), resumable: many events, long spans.",
+    )
+    deduplicate: bool = Field(
+        default=False, description="With format: each event once, by Mixpanel's key."
+    )
+    time_in_ms: bool | None = Field(
+        default=None, description="time in milliseconds (default: in files of a format)."
+    )
+    columns: Columns = Field(
+        default_factory=dict[str, ColumnType],
+        description='With parquet: {property: type} as columns too; text number boolean time.',
+    )
 
 
 @operation(
@@ -48,10 +72,12 @@ async def download_data(call: Call, args: DownloadData) -> Answer:
     """Download raw events of a range of days, as Mixpanel stores them.
 
     A few come back as a table. Many go to a file (NDJSON) on the server's machine, with path,
-    count and the first ones. 60 exports an hour; duplicates are normal in an export.
+    count and the first ones. With format they become an export that query_export and
+    analyze_export answer questions about. 60 exports an hour; duplicates are normal.
     """
-    if args.to_date < args.from_date:
-        raise InvalidArgumentsError(["to_date: lies before from_date"])
+    _check(args)
+    if args.format is not None:
+        return await download_to_files(call, _order(call, args, args.format))
     request = Request(
         family=Family.DATA,
         region=call.region,
@@ -65,6 +91,7 @@ async def download_data(call: Call, args: DownloadData) -> Answer:
                 "event": compact_json(args.event_name) if args.event_name else None,
                 "where": args.where,
                 "limit": args.limit,
+                "time_in_ms": True if args.time_in_ms else None,
             }
         ),
         accept_gzip=args.gzip_encoding,
@@ -83,6 +110,43 @@ async def download_data(call: Call, args: DownloadData) -> Answer:
         received.discard()
         raise
     return received.answer()
+
+
+def _check(args: DownloadData) -> None:
+    faults: list[str] = []
+    if args.to_date < args.from_date:
+        faults.append("to_date: lies before from_date")
+    if args.format is None:
+        faults += [
+            f"{name}: needs format" for name in ("deduplicate", "columns") if getattr(args, name)
+        ]
+    elif args.limit is not None:
+        faults.append("limit: an export to files of a format is whole; leave one of the two out")
+    if args.columns and args.format not in {None, "parquet"}:
+        faults.append("columns: only parquet has columns")
+    faults += [
+        f"columns: {quoted(name)} is a column of every export; it needs no second one"
+        for name in args.columns
+        if name.lower() in OWN_COLUMNS
+    ]
+    if faults:
+        raise InvalidArgumentsError(faults)
+
+
+def _order(call: Call, args: DownloadData, file_format: Format) -> Order:
+    return Order(
+        project=call.project(),
+        region=call.region,
+        from_date=args.from_date,
+        to_date=args.to_date,
+        events=args.event_name,
+        where=args.where,
+        format=file_format,
+        deduplicate=args.deduplicate,
+        time_in_ms=args.time_in_ms is not False,
+        gzip_encoding=args.gzip_encoding,
+        columns=args.columns,
+    )
 
 
 class _Received:
@@ -166,7 +230,7 @@ class _Received:
         return FailedError(
             f"The export is incomplete: {error} {there}, the last one from "
             f"{_moment(self._last_time)}; what should follow is missing. Call again for fewer days "
-            "at a time.",
+            "at a time, or with format: it goes day by day, and on from where it stopped.",
             data=data,
             said=error.said,
         )

@@ -163,6 +163,15 @@ class Policy(Frozen):
     export_seconds: float = Field(
         default=1200, gt=0, le=86400, description="Deadline of an export."
     )
+    export_max_bytes: int | None = Field(
+        default=None, gt=0, description="Most bytes that all exports may take; any without it."
+    )
+    export_max_days: int | None = Field(
+        default=None,
+        gt=0,
+        le=36_500,
+        description="Days after which an export is deleted; never without it.",
+    )
 
     log_level: LogLevel = Field(
         default=LogLevel.WARNING,
