@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from mixpanel_mcp import __version__, doctor
 from mixpanel_mcp.logs import log_to_stderr
+from mixpanel_mcp.sanitize import clean
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
     POLICY_NAMES,
@@ -36,13 +37,26 @@ from mixpanel_mcp.settings import (
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox import RunningSandbox
 
-_COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools")
+_COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "export")
 _SWITCHES = {"read_only"}
 _OWN_FLAGS = {
     "serve": ("--sandbox",),
     "sandbox": ("--port", "--empty", "--data", "--id-merge", "--limits"),
     "doctor": ("--json",),
     "tools": ("--json", "--origins", "--write-readme"),
+    "export": (
+        "--from-date",
+        "--to-date",
+        "--out",
+        "--format",
+        "--event",
+        "--where",
+        "--deduplicate",
+        "--column",
+        "--project-id",
+        "--connection",
+        "--json",
+    ),
 }
 _FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65535
@@ -70,6 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _sandbox(options, faults)
         case "doctor":
             _doctor(options, faults)
+        case "export":
+            _export(options, faults)
         case _:
             _tools(options, faults)
 
@@ -105,12 +121,48 @@ def _parser() -> argparse.ArgumentParser:
     examination.formatter_class = argparse.RawDescriptionHelpFormatter
     examination.epilog = doctor.__doc__
 
+    _add_export(commands)
+
     tools = _command(commands, "tools", "list the tools that the settings leave")
     _add_policy(tools)
     tools.add_argument("--json", action="store_true", help="as a client sees them")
     tools.add_argument("--origins", action="store_true", help="print the origins in use as JSON")
     tools.add_argument("--write-readme", action="store_true", help="write README.md's tool table")
     return parser
+
+
+def _add_export(commands: Any) -> None:
+    export = _command(commands, "export", "download raw events into files")
+    export.add_argument("--from-date", metavar="DAY", help="first day, YYYY-MM-DD")
+    export.add_argument("--to-date", metavar="DAY", help="last day, included")
+    export.add_argument(
+        "--out", metavar="PATH", help="a file; a folder if it is one or ends in /: a file a day"
+    )
+    export.add_argument(
+        "--format", choices=("ndjson", "ndjson.gz", "parquet"), help="by default as PATH ends"
+    )
+    export.add_argument("--event", action="append", metavar="NAME", help="only this one (again)")
+    export.add_argument("--where", metavar="EXPRESSION", help="only events for which it is true")
+    export.add_argument("--deduplicate", action="store_true", help="each event once")
+    export.add_argument(
+        "--column",
+        action="append",
+        metavar="NAME:TYPE",
+        help="a property as a column of parquet: text, number, boolean or time (again)",
+    )
+    export.add_argument("--project-id", type=int, metavar="ID", help="not the connection's")
+    export.add_argument("--connection", metavar="NAME", help="not the first one")
+    export.add_argument("--json", action="store_true", help="the outcome for programs")
+    export.formatter_class = argparse.RawDescriptionHelpFormatter
+    export.epilog = _EXPORT_CODES
+
+
+_EXPORT_CODES = """exit codes:
+  0    everything that was asked for is there, proved to its end
+  1    something is missing; the same command goes on from there
+  2    the arguments or the settings are wrong: nothing was sent
+  130  interrupted; the same command goes on from there
+"""
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -316,3 +368,47 @@ def _write_readme() -> None:
         catalog.write_readme(Path("README.md"), list(OPERATIONS.values()))
     except (OSError, ValueError) as error:
         _stop([f"README.md: {error}"])
+
+
+def _export(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    import anyio
+
+    from mixpanel_mcp import exporting
+    from mixpanel_mcp.api.errors import MixpanelError, RefusedError
+
+    try:
+        settings = load_settings(os.environ, faults=faults)
+        asked = exporting.Asked(**{name: getattr(options, name) for name in exporting.ASKED})
+        chosen, order, target = exporting.understood(settings, asked)
+    except SettingsError as error:
+        _stop(error.faults)
+    _start_log(settings.policy)
+    try:
+        data = anyio.run(exporting.export, chosen, order, target, _shown_progress())
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        raise SystemExit(130) from None
+    except MixpanelError as error:
+        said = f" Mixpanel says: {clean(error.said)}" if error.said else ""
+        print(f"{clean(str(error))}{said}", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, RefusedError) else 1) from None
+    if options.json:
+        print(json.dumps(data, ensure_ascii=False))
+    else:
+        print(f"{data['records']} events, {data['bytes']} bytes: {data['path']}")
+
+
+def _shown_progress() -> Callable[[float, float | None, str], None]:
+    """A bar that stays in its line on a terminal, and lines elsewhere."""
+    width, terminal = 24, sys.stderr.isatty()
+
+    def show(progress: float, total: float | None, message: str) -> None:
+        filled = int(width * progress / total) if total else 0
+        line = f"[{'#' * filled}{'.' * (width - filled)}] {clean(message)}"
+        ended = total is not None and progress >= total
+        if terminal:
+            print(f"\r\x1b[K{line}", end="\n" if ended else "", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    return show

@@ -17,6 +17,7 @@ FLOORS = [
     "demo",
     "doctor",
     "catalog",
+    "exporting",
     "transports",
     "server",
     "schemas",
