@@ -190,7 +190,6 @@ class SlicedExport:
         except MixpanelError as error:
             self._error = self._error or error
         finally:
-            self._under_way.pop(day, None)
             self._places.release_on_behalf_of(day)
 
     async def _fetched(self, day: str) -> None:
@@ -220,6 +219,7 @@ class SlicedExport:
             )
         )
         self._done += 1
+        self._under_way.pop(day, None)
         await self._say(force=True)
 
     async def _attempt(self, day: str) -> tuple[Written, int, str]:
