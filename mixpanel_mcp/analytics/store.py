@@ -43,11 +43,12 @@ _ROWS_PER_PIECE = 2_000
 class Store:
     """One database, one lock: a DuckDB connection must not be used by two threads at once."""
 
-    def __init__(self, connection: DuckDBPyConnection) -> None:
+    def __init__(self, connection: DuckDBPyConnection, schema: str | None = None) -> None:
+        """`schema` makes what reports read, where it is not the usual tables."""
         self._connection = connection
         self._lock = threading.RLock()
         self._in_transaction = False
-        self.run(_SCHEMA)
+        self._connection.execute(_SCHEMA if schema is None else schema)
         ((self._database,),) = self.rows("SELECT current_database()")
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
