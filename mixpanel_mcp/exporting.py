@@ -125,12 +125,16 @@ def _format_of(target: Target) -> Format:
     name = target.path.name.lower()
     if target.is_folder:
         return "ndjson"
-    return "parquet" if name.endswith(".parquet") else "ndjson.gz" if name.endswith(".gz") else "ndjson"
+    return (
+        "parquet"
+        if name.endswith(".parquet")
+        else "ndjson.gz"
+        if name.endswith(".gz")
+        else "ndjson"
+    )
 
 
-def _columns(
-    given: Sequence[str], file_format: Format, faults: list[str]
-) -> dict[str, ColumnType]:
+def _columns(given: Sequence[str], file_format: Format, faults: list[str]) -> dict[str, ColumnType]:
     columns: dict[str, ColumnType] = {}
     for each in given:
         name, _, kind = each.rpartition(":")

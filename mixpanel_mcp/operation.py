@@ -247,6 +247,10 @@ class Call:
         async with sent as body:
             yield body
 
+    def take_export_time(self) -> None:
+        """Give the call an export's time, whatever it reads."""
+        self._deadline = Deadline(self.policy.export_seconds, self.client.pacing)
+
     async def _permit(self, request: Request) -> Permit:
         if request not in self._permits:
             await self.authorize([request])

@@ -192,10 +192,7 @@ def _whole_lines(source: Path) -> Iterator[bytes]:
 
 def _lines(source: Path, kind: Kind) -> str:
     names = ("event", "properties") if kind == "events" else ("$distinct_id", "$properties")
-    types = ("VARCHAR", "JSON") if kind == "events" else ("VARCHAR", "JSON")
-    columns = ", ".join(
-        f"{quoted(name)}: {quoted(each)}" for name, each in zip(names, types, strict=True)
-    )
+    columns = f"{quoted(names[0])}: 'VARCHAR', {quoted(names[1])}: 'JSON'"
     packed = "gzip" if source.name.endswith(".gz") else "none"
     return (
         f"read_json({quoted(str(source))}, format = 'newline_delimited',"

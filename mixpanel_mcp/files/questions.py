@@ -12,9 +12,10 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_mcp.analytics.exported import exported_store
@@ -28,6 +29,7 @@ MOST_BYTES = 2_000_000
 """Of an answer; rows beyond it are left out."""
 LONGEST_QUESTION = 4_000_000
 _LONGEST_CELL = 10_000
+_LARGEST_WHOLE = 2**53
 _MEMORY = "512MB"
 _MOST_DATA = 1536 * 1024 * 1024
 _IDLE_SECONDS = 60.0
@@ -144,22 +146,24 @@ def select(connection: DuckDBPyConnection, sql: str, limit: int) -> dict[str, An
 
 def _cell(value: object) -> object:
     """A value as JSON has it."""
-    if value is None or isinstance(value, (bool, int)):
-        # Programs read larger numbers as something else.
-        return str(value) if isinstance(value, int) and abs(value) > 2**53 else value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)  # noqa: PLR0124 - NaN alone differs from itself
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return value[:_LONGEST_CELL].hex()
     if is_object(value):
         return {str(name): _cell(each) for name, each in value.items()}
     if is_list(value):
         return [_cell(each) for each in value[:_LONGEST_CELL]]
-    text = str(value)
+    return _plain(value)
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        # Programs read larger numbers as something else.
+        return value if abs(value) <= _LARGEST_WHOLE else str(value)
+    if isinstance(value, float | Decimal):
+        return float(value) if isfinite(value) else str(value)
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    if isinstance(value, datetime | date | time):
+        text = value.isoformat()
     return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}..."
 
 
@@ -184,7 +188,11 @@ def described(connection: DuckDBPyConnection, kind: str) -> dict[str, Any]:
     if kind == "events":
         first, last = ask("SELECT min(time), max(time) FROM events")[0]
         names = ask("SELECT event, count(*) AS n FROM events GROUP BY 1 ORDER BY n DESC LIMIT 50")
-        found |= {"first": first, "last": last, "events": [{"event": n, "count": c} for n, c in names]}
+        found |= {
+            "first": first,
+            "last": last,
+            "events": [{"event": n, "count": c} for n, c in names],
+        }
     return found
 
 
@@ -194,7 +202,9 @@ def _properties(table: str) -> str:
         WITH sampled AS MATERIALIZED (
             SELECT properties FROM {table} USING SAMPLE {_SAMPLE} ROWS (reservoir, 42)
         ), named AS (SELECT properties, unnest(json_keys(properties)) AS name FROM sampled)
-        SELECT name, list_sort(list(DISTINCT lower(json_type(properties, {pointer})))) AS types,
+        SELECT name, list_sort(list(DISTINCT CASE lower(json_type(properties, {pointer}))
+                WHEN 'varchar' THEN 'string' WHEN 'boolean' THEN 'boolean' WHEN 'null' THEN 'null'
+                WHEN 'array' THEN 'list' WHEN 'object' THEN 'object' ELSE 'number' END)) AS types,
             round(count(*) / (SELECT count(*) FROM sampled), 3) AS share,
             left(any_value(json_extract_string(properties, {pointer})), 80) AS example
         FROM named GROUP BY name ORDER BY share DESC, name LIMIT {_MOST_PROPERTIES}

@@ -50,7 +50,9 @@ def _funnel(store: Store, given: dict[str, Any]) -> Mapping[str, Any]:
         **_chosen(given, "from_date", "to_date", "length", "length_unit", "unit", "where"),
     )
     on = given.get("on")
-    return funnel(store, query) if on is None else segmented_funnel(store, query, on, **_limit(given))
+    return (
+        funnel(store, query) if on is None else segmented_funnel(store, query, on, **_limit(given))
+    )
 
 
 def _retention(store: Store, given: dict[str, Any]) -> Mapping[str, Any]:
@@ -58,9 +60,7 @@ def _retention(store: Store, given: dict[str, Any]) -> Mapping[str, Any]:
     query = RetentionQuery(
         born=None if born is None else Selector(born, given.get("born_where")),
         returned=Selector(given.get("event"), given.get("where")),
-        **_chosen(
-            given, "from_date", "to_date", "unit", "interval", "interval_count", "unbounded"
-        ),
+        **_chosen(given, "from_date", "to_date", "unit", "interval", "interval_count", "unbounded"),
     )
     on = given.get("on")
     if on is None:

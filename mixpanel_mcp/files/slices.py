@@ -134,7 +134,7 @@ def _is_event(line: bytes) -> bool:
         record: object = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BrokenSliceError("A line of the export is not JSON, or is cut.") from error
-    if not is_object(record) or not _FIELDS[0] <= record.keys() and not _FIELDS[1] <= record.keys():
+    if not is_object(record) or not any(fields <= record.keys() for fields in _FIELDS):
         raise BrokenSliceError("A line of the export is not an event.")
     return True
 

@@ -58,7 +58,7 @@ class DownloadData(InProject):
     )
     columns: Columns = Field(
         default_factory=dict[str, ColumnType],
-        description='With parquet: {property: type} as columns too; text number boolean time.',
+        description="With parquet: {property: type} as columns too; text number boolean time.",
     )
 
 

@@ -158,7 +158,7 @@ def answer_of(order: Order, outcome: Outcome) -> Answer:
     }
     notes = _notes(manifest, outcome)
     if missing:
-        data |= {name: value for name, value in _error_data(outcome.error).items()}
+        data |= _error_data(outcome.error)
     return Answer(
         headline=_headline(order, outcome),
         data=data,
@@ -242,9 +242,5 @@ def slices_table(manifest: Manifest) -> Table | None:
     if not manifest.slices:
         return None
     first = "day" if manifest.kind == "events" else "page"
-    rows = [
-        [key, one.records, one.bytes, one.file] for key, one in sorted(manifest.slices.items())
-    ]
+    rows = [[key, one.records, one.bytes, one.file] for key, one in sorted(manifest.slices.items())]
     return Table(columns=[first, "records", "bytes", "file"], rows=rows)
-
-

@@ -1,6 +1,5 @@
 """Questions over exports: no query is spent, however many are asked."""
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,8 @@ from mixpanel_mcp.files.reports import ReportName
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Table, operation
 from mixpanel_mcp.operations.arguments import Day, from_json
-from mixpanel_mcp.operations.exports import found_export
 from mixpanel_mcp.operations.export_slices import no_duckdb
+from mixpanel_mcp.operations.exports import found_export
 from mixpanel_mcp.sanitize import counted, quoted
 
 _LONGEST_SQL = 20_000
@@ -256,8 +255,7 @@ async def _parquet(call: Call, export: Export) -> list[str]:
 
 async def _converted(export: Export, path: Path) -> Path:
     target = path.with_name(f".{path.name}.parquet")
-    # A file that was fetched again is younger than what was made of it.
-    if target.is_file() and os.stat(target).st_mtime_ns >= os.stat(path).st_mtime_ns:
+    if await anyio.to_thread.run_sync(_is_younger, target, path):
         return target
     make = partial(write_parquet, path, target, export.manifest.kind, {})
     try:
@@ -271,6 +269,11 @@ async def _converted(export: Export, path: Path) -> Path:
     return target
 
 
+def _is_younger(made: Path, source: Path) -> bool:
+    """Whether it was made of what is there now: a file may have been fetched again."""
+    return made.is_file() and made.stat().st_mtime_ns >= source.stat().st_mtime_ns
+
+
 async def _asked(call: Call, question: Mapping[str, Any]) -> dict[str, Any]:
     """Ask in a process of its own, and end that process when the time is up or nobody waits.
 
@@ -280,12 +283,13 @@ async def _asked(call: Call, question: Mapping[str, Any]) -> dict[str, Any]:
     """
     seconds = call.policy.read_seconds
     answerer = await anyio.to_thread.run_sync(SPARE.take)
-    answer: Mapping[str, Any] | None = None
+    answered = False
     try:
         with anyio.fail_after(seconds):
             answer = await anyio.to_thread.run_sync(
                 answerer.ask, dict(question), abandon_on_cancel=True
             )
+        answered = True
     except TimeoutError as error:
         raise FailedError(
             f"The question took longer than {seconds:g} s and was ended (READ_SECONDS). Ask for "
@@ -297,7 +301,7 @@ async def _asked(call: Call, question: Mapping[str, Any]) -> dict[str, Any]:
             "(mixpanel-mcp[files]). Ask for less at a time."
         ) from error
     finally:
-        _put_back(answerer, answered=answer is not None)
+        _put_back(answerer, answered=answered)
     if "error" in answer:
         raise InvalidArgumentsError([f"it cannot be answered: {quoted(answer['error'], 1_000)}"])
     return dict(answer["ok"])
@@ -321,9 +325,9 @@ def _segmentation_table(found: Mapping[str, Any]) -> Table:
 
 def _funnel_table(found: Mapping[str, Any]) -> Table:
     columns = ["date", "segment", "step", "event", "count", "step_conv_ratio", "overall_conv_ratio"]
-    rows: list[list[object]] = []
+    rows: list[list[Any]] = []
     for start, bucket in found["data"].items():
-        segments = {"": bucket["steps"]} if is_list(bucket.get("steps")) else bucket
+        segments: dict[str, Any] = {"": bucket["steps"]} if is_list(bucket.get("steps")) else bucket
         for name, steps in segments.items():
             rows += [
                 [start, name, number, *(step[column] for column in columns[3:])]
@@ -333,18 +337,18 @@ def _funnel_table(found: Mapping[str, Any]) -> Table:
 
 
 def _retention_table(found: Mapping[str, Any]) -> Table:
-    rows: list[list[object]] = []
+    rows: list[list[Any]] = []
     for start, row in found.items():
-        segments = {"": row} if is_list(row.get("counts")) else row
+        segments: dict[str, Any] = {"": row} if is_list(row.get("counts")) else row
         rows += [[start, name, each["first"], *each["counts"]] for name, each in segments.items()]
     most = max((len(row) for row in rows), default=3) - 3
     return Table(columns=["date", "segment", "first", *map(str, range(most))], rows=rows)
 
 
 def _frequency_table(found: Mapping[str, Any]) -> Table:
-    rows: list[list[object]] = []
+    rows: list[list[Any]] = []
     for start, period in found.items():
-        segments = period if is_object(period) else {"": period}
+        segments: dict[str, Any] = period if is_object(period) else {"": period}
         rows += [[start, name, *counts] for name, counts in segments.items()]
     most = max((len(row) for row in rows), default=2) - 2
     return Table(

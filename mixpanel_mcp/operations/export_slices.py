@@ -193,34 +193,36 @@ class SlicedExport:
             self._places.release_on_behalf_of(day)
 
     async def _fetched(self, day: str) -> None:
-        for attempt in range(1, _ATTEMPTS + 1):
+        written, duplicates, file = await self._repeated(day)
+        moment = datetime.fromtimestamp(self._pacing.now(), UTC)
+        one = Slice(
+            key=day,
+            file=file,
+            records=written.records,
+            bytes=written.bytes,
+            unpacked_bytes=written.unpacked_bytes,
+            sha256=written.sha256,
+            fetched=moment.isoformat(),
+            duplicates=duplicates,
+        )
+        self._keep(partial(self._export.record, one))
+        self._done += 1
+        self._under_way.pop(day, None)
+        await self._say(force=True)
+
+    async def _repeated(self, day: str) -> tuple[Written, int, str]:
+        """Fetch a day, again where it did not come whole."""
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                written, duplicates, file = await self._attempt(day)
-                break
+                return await self._attempt(day)
             except (UnavailableError, UnreadableReplyError) as error:
                 if attempt == _ATTEMPTS or self._error is not None:
                     raise _of_day(day, error) from error
             except RejectedError as error:
                 raise _of_day(day, error) from error
             await self._pacing.sleep(_PAUSE_SECONDS * attempt)
-        self._keep(
-            partial(
-                self._export.record,
-                Slice(
-                    key=day,
-                    file=file,
-                    records=written.records,
-                    bytes=written.bytes,
-                    unpacked_bytes=written.unpacked_bytes,
-                    sha256=written.sha256,
-                    fetched=datetime.fromtimestamp(self._pacing.now(), UTC).isoformat(),
-                    duplicates=duplicates,
-                ),
-            )
-        )
-        self._done += 1
-        self._under_way.pop(day, None)
-        await self._say(force=True)
 
     async def _attempt(self, day: str) -> tuple[Written, int, str]:
         """Fetch a day into its file.
@@ -244,7 +246,9 @@ class SlicedExport:
                 "exports that are no longer needed (delete_export), or ask for less."
             ) from error
         except ConversionError as error:
-            raise FailedError(f"The events of {day} could not be read as Parquet: {error}") from error
+            raise FailedError(
+                f"The events of {day} could not be read as Parquet: {error}"
+            ) from error
         except DuckDBMissingError as error:
             raise no_duckdb() from error
         except OSError as error:

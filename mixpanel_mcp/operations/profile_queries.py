@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -12,6 +13,7 @@ from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pai
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Cached, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Names, from_json
+from mixpanel_mcp.operations.profile_files import profiles_to_files
 from mixpanel_mcp.operations.replies import json_object, lacking
 from mixpanel_mcp.sanitize import counted, listed
 
@@ -60,6 +62,10 @@ class QueryProfiles(Cached, InWorkspace):
         default=None,
         description="With filter_by_cohort: also ids without a profile (default true).",
     )
+    to_file: bool = Field(
+        default=False,
+        description="All pages into an export (list_exports): one query a page, resumable.",
+    )
 
 
 @operation(
@@ -71,18 +77,33 @@ class QueryProfiles(Cached, InWorkspace):
 async def query_profiles(call: Call, args: QueryProfiles) -> Answer:
     """Look up user profiles, 1,000 a page; each page is one of the project's 60 queries an hour."""
     _check_exclusions(args)
+    if args.to_file:
+        asked = args.model_dump(mode="json", exclude={*_PAGING, "region", "project_id"})
+        return await profiles_to_files(call, asked, partial(_request, call, args))
+    request = _request(call, args, args.page, args.session_id)
+    document = await json_object(call, request)
+    profiles = document.get("results")
+    if not is_list(profiles) or not all(map(is_object, profiles)):
+        raise lacking("a list of profiles")
+    return _answer(args, document, profiles)
+
+
+_PAGING = ("page", "session_id", "to_file", "fresh", "workspace_id")
+
+
+def _request(call: Call, args: QueryProfiles, page: int | None, session_id: str | None) -> Request:
     fields = {
         "distinct_ids": _json_text(args.distinct_ids),
         "where": args.where,
         "output_properties": _json_text(args.output_properties),
-        "session_id": args.session_id,
-        "page": args.page,
+        "session_id": session_id,
+        "page": page,
         "behaviors": _json_text(args.behaviors),
         "as_of_timestamp": args.as_of_timestamp,
         "filter_by_cohort": _json_text(args.filter_by_cohort),
         "include_all_users": args.include_all_users,
     }
-    request = Request(
+    return Request(
         family=Family.QUERY,
         region=call.region,
         method="POST",
@@ -91,11 +112,6 @@ async def query_profiles(call: Call, args: QueryProfiles) -> Answer:
         body=form_body(pairs(fields)),
         content_type=FORM,
     )
-    document = await json_object(call, request)
-    profiles = document.get("results")
-    if not is_list(profiles) or not all(map(is_object, profiles)):
-        raise lacking("a list of profiles")
-    return _answer(args, document, profiles)
 
 
 def _check_exclusions(args: QueryProfiles) -> None:
@@ -106,6 +122,8 @@ def _check_exclusions(args: QueryProfiles) -> None:
         faults.append(
             "page: above 0 it needs the session_id of the page before, and the same where"
         )
+    if args.to_file and (args.page or args.session_id):
+        faults.append("to_file: takes all pages; leave page and session_id out")
     if args.include_all_users is not None and args.filter_by_cohort is None:
         faults.append("include_all_users: means something only with filter_by_cohort")
     if args.as_of_timestamp is not None and args.behaviors is None:
