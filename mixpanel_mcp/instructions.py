@@ -19,6 +19,14 @@ _ABILITIES = {
     },
     "run JQL": {"custom_jql_query"},
     "export raw events": {"download_data"},
+    "ask exports any number of questions": {
+        "list_exports",
+        "get_export",
+        "describe_export",
+        "query_export",
+        "analyze_export",
+        "delete_export",
+    },
     "watch data pipelines": {"list_pipelines", "get_pipeline"},
     "manage data pipelines": {
         "create_gcs_pipeline",

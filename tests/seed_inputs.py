@@ -32,6 +32,25 @@ NAMES: dict[str, list[str]] = {
     "raw": ["raw_request"],
 }
 
+# What the connector cannot do: its large end, files.
+OUR_NAMES = {
+    "export": [
+        "list_exports",
+        "get_export",
+        "describe_export",
+        "query_export",
+        "analyze_export",
+        "delete_export",
+    ],
+}
+ALL_NAMES = {toolset: [*names, *OUR_NAMES.get(toolset, [])] for toolset, names in NAMES.items()}
+
+# Arguments that we add to the connector's own tools.
+OUR_INPUTS = {
+    "query_profiles": ["to_file"],
+    "download_data": ["format", "deduplicate", "time_in_ms", "columns"],
+}
+
 _PASSTHROUGH = [
     "data",
     "form_data",

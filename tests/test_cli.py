@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from seed_inputs import NAMES
+from seed_inputs import ALL_NAMES
 
 from mixpanel_mcp import __version__, cli
 
 SECRET = "canary-password-b1946ac9"
-EVERY_TOOL = [name for names in NAMES.values() for name in names]
+EVERY_TOOL = [name for names in ALL_NAMES.values() for name in names]
 
 
 def clean_environment(**more: str) -> dict[str, str]:
@@ -54,7 +54,7 @@ def test_the_tools_come_as_a_table() -> None:
 def test_the_tools_come_as_json_for_programs() -> None:
     ran = run("tools", "--json", "--toolsets", "events,raw")
     rows = json.loads(ran.stdout)
-    assert [row["name"] for row in rows] == [*NAMES["events"], "raw_request"]
+    assert [row["name"] for row in rows] == [*ALL_NAMES["events"], "raw_request"]
     assert rows[0]["inputSchema"]["required"] == ["events"]
     assert rows[0]["annotations"]["readOnlyHint"] is False
     assert all(row["docs"] for row in rows)

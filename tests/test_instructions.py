@@ -7,14 +7,14 @@ import pytest
 from harness import Connect, Era, Tools
 from mcp import Client
 from pydantic import SecretStr
-from seed_inputs import NAMES
+from seed_inputs import ALL_NAMES
 
 from mixpanel_mcp.instructions import instructions
 from mixpanel_mcp.operations import OPERATIONS, TOOLSETS
 from mixpanel_mcp.server import create_server, offered
 from mixpanel_mcp.settings import Connection, Policy, Settings
 
-EVERY_TOOL = [name for names in NAMES.values() for name in names]
+EVERY_TOOL = [name for names in ALL_NAMES.values() for name in names]
 
 POLICIES: dict[str, dict[str, Any]] = {
     "everything": {},

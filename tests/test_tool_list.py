@@ -1,4 +1,4 @@
-"""What a model sees: 21 tools, reviewed one by one, small, and true to their effects."""
+"""What a model sees: the connector's 21 tools and ours, reviewed one by one, small, and true to their effects."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import mcp.types as t
 import pytest
 from jsonschema import Draft202012Validator
 from mcp import Client
-from seed_inputs import NAMES, SEED_INPUTS
+from seed_inputs import ALL_NAMES, NAMES, OUR_INPUTS, OUR_NAMES, SEED_INPUTS
 
 from mixpanel_mcp.operation import OPERATIONS, Effect
 from mixpanel_mcp.server import create_server
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 PASSTHROUGHS = {"create_generic_pipeline", "edit_generic_pipeline", "raw_request"}
 
-every_tool = pytest.mark.parametrize("name", [name for names in NAMES.values() for name in names])
+OURS = [name for names in OUR_NAMES.values() for name in names]
+
+every_tool = pytest.mark.parametrize(
+    "name", [name for names in ALL_NAMES.values() for name in names]
+)
+every_tool_of_the_connector = pytest.mark.parametrize(
+    "name", [name for names in NAMES.values() for name in names]
+)
 
 EFFECTS: Mapping[str, Effect] = {
     **dict.fromkeys(
@@ -38,11 +45,18 @@ EFFECTS: Mapping[str, Effect] = {
             "download_data",
             "list_pipelines",
             "get_pipeline",
+            "list_exports",
+            "get_export",
+            "describe_export",
+            "query_export",
+            "analyze_export",
         ],
         Effect.READS,
     ),
     **dict.fromkeys(["track_events", "import_events"], Effect.ADDS),
     **dict.fromkeys(["create_profile", "update_multiple_profiles"], Effect.OVERWRITES),
+    # Files of ours, which the same download_data makes again; Mixpanel's data stays as it is.
+    "delete_export": Effect.OVERWRITES,
 }
 
 
@@ -79,15 +93,17 @@ def arguments_of(tool: t.Tool) -> dict[str, dict[str, Any]]:
     return tool.input_schema["properties"]
 
 
-async def test_the_tools_are_the_21_of_the_design_toolset_by_toolset(connect: Connect) -> None:
+async def test_the_tools_are_the_21_of_the_design_and_ours_toolset_by_toolset(
+    connect: Connect,
+) -> None:
     names = list(await shown(connect))
-    assert len(names) == 21
-    assert set(names) == {name for names in NAMES.values() for name in names}
+    assert len(set(names) - set(OURS)) == 21
+    assert set(names) == {name for names in ALL_NAMES.values() for name in names}
     toolsets = [OPERATIONS[name].toolset for name in names]
     assert list(dict.fromkeys(toolsets)) == list(NAMES)
     assert toolsets == sorted(toolsets, key=list(NAMES).index)
     assert {name: row.toolset for name, row in OPERATIONS.items()} == {
-        name: toolset for toolset, names in NAMES.items() for name in names
+        name: toolset for toolset, names in ALL_NAMES.items() for name in names
     }
 
 
@@ -117,7 +133,9 @@ async def test_both_protocol_eras_see_the_same(connect: Connect) -> None:
 
 async def test_the_list_and_its_tools_are_small(connect: Connect) -> None:
     tools = {name: as_json(tool) for name, tool in (await shown(connect)).items()}
-    assert size_of({"tools": list(tools.values())}) <= 28_000
+    ours = [tools[name] for name in OURS]
+    assert size_of({"tools": [tools[name] for name in tools if name not in OURS]}) <= 28_000
+    assert size_of({"tools": ours}) <= 1_100 * len(ours)
     too_large = {
         name: size_of(tool)
         for name, tool in tools.items()
@@ -167,14 +185,14 @@ def test_only_what_can_change_something_takes_confirm(listed: dict[str, t.Tool],
     assert "confirm" not in tool.input_schema.get("required", [])
 
 
-@every_tool
+@every_tool_of_the_connector
 def test_every_input_of_the_connector_document_is_an_argument(
     listed: dict[str, t.Tool], name: str
 ) -> None:
     tool = listed[name]
     required, optional = SEED_INPUTS[name]
     own = set(arguments_of(tool)) - {"confirm", "fresh"}
-    assert own == {*required, *optional, "region"}
+    assert own == {*required, *optional, *OUR_INPUTS.get(name, []), "region"}
     assert set(tool.input_schema.get("required", [])) == set(required)
 
 
@@ -224,7 +242,9 @@ async def test_toolsets_tools_and_exclusions_decide_what_is_offered(
 
 async def test_read_only_lists_reads_and_the_raw_request_alone(connect: Connect) -> None:
     tools = await shown(connect, read_only=True)
-    reads = [name for names in NAMES.values() for name in names if effect_of(name) is Effect.READS]
+    reads = [
+        name for names in ALL_NAMES.values() for name in names if effect_of(name) is Effect.READS
+    ]
     assert set(tools) == {*reads, "raw_request"}
     for tool in tools.values():
         assert tool.annotations is not None

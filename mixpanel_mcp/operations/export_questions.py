@@ -71,9 +71,7 @@ class AnalyzeExport(Joined):
     report: ReportName = Field(description="What to count.")
     from_date: Day | None = Field(default=None, description="If not the export's.")
     to_date: Day | None = Field(default=None, description="If not the export's.")
-    event: str | None = Field(
-        default=None, description="segmentation: the event; retention: the return; frequency."
-    )
+    event: str | None = Field(default=None, description="Counted; retention: the return.")
     where: str | None = Field(default=None, description='Filter: properties["plan"] == "pro".')
     on: str | None = Field(default=None, description='Segments: properties["plan"].')
     unit: Literal["minute", "hour", "day", "week", "month"] | None = Field(
@@ -82,14 +80,12 @@ class AnalyzeExport(Joined):
     interval: int | None = Field(default=None, ge=1, description="Units in a bucket.")
     limit: int | None = Field(default=None, ge=1, le=10_000, description="Most segments.")
     measure: Literal["general", "unique", "average"] | None = Field(
-        default=None, description="segmentation: events, users, events a user."
+        default=None, description="segmentation: events, users, average."
     )
-    steps: Steps | None = Field(
-        default=None, description="funnel: events, or {event, where}, in order."
-    )
-    length: int | None = Field(default=None, ge=1, description="funnel: its window (14).")
+    steps: Steps | None = Field(default=None, description="funnel: events, or {event, where}.")
+    length: int | None = Field(default=None, ge=1, description="funnel: window (14).")
     length_unit: Literal["second", "minute", "hour", "day"] | None = Field(
-        default=None, description="funnel: of length (day)."
+        default=None, description="Of length (day)."
     )
     born_event: str | None = Field(default=None, description="retention: what begins it.")
     born_where: str | None = Field(default=None, description="retention: filter of born_event.")

@@ -60,7 +60,7 @@ async def list_exports(call: Call, args: ListExports) -> Answer:
     rows = [[summary(each)[name] for name in columns] for each in found]
     return Answer(
         headline=f"{counted(len(found), 'export')}." if found else "There is no export yet.",
-        data={"exports": [summary(each) for each in found]},
+        data=[summary(each) for each in found],
         table=Table(columns=columns, rows=rows) if rows else None,
     )
 

@@ -8,10 +8,11 @@ from urllib.parse import unquote
 import mcp.types as t
 
 from mixpanel_mcp.json_values import is_list, is_object
-from mixpanel_mcp.operation import Answer, Arguments
+from mixpanel_mcp.operation import Answer, Arguments, Status
 from mixpanel_mcp.operations.pipelines import found_no_pipeline
 from mixpanel_mcp.resources.entries import (
     COLLECTIONS,
+    EXPORT_COLLECTION,
     FUNNEL_COLLECTION,
     PIPELINE_COLLECTION,
     Collection,
@@ -68,6 +69,7 @@ class Follower:
         change = change_of(tool, arguments, answer)
         if change:
             await self._changed(place, change, certain=answer is not None)
+        await self._exports_changed(tool, arguments, answer, place)
         if answer is None:
             return []
         collection, entries = _subjects(tool, arguments, answer, change, place)
@@ -88,6 +90,31 @@ class Follower:
             await self._library.announce(place, PIPELINE_COLLECTION, keys)
 
 
+    async def _exports_changed(
+        self, tool: str, arguments: Arguments, answer: Answer | None, place: Place
+    ) -> None:
+        shelf, named = place.shelf(EXPORT_COLLECTION), _exported(tool, answer)
+        if shelf is None:
+            return
+        if tool == "delete_export":
+            named = _entries_of([str(getattr(arguments, "id", ""))])
+            done = answer is not None and answer.status is Status.OK
+            shelf.amend(remove=[each.key for each in named] if done else ())
+        elif named:
+            shelf.amend(add=named)
+        else:
+            return
+        await self._library.announce(place, EXPORT_COLLECTION, [each.key for each in named])
+
+
+def _exported(tool: str, answer: Answer | None) -> list[Entry]:
+    """The export that a call began or went on with."""
+    if tool not in {"download_data", "query_profiles"} or answer is None:
+        return []
+    name = answer.data.get("id") if is_object(answer.data) else None
+    return _entries_of([name]) if isinstance(name, str) else []
+
+
 def _subjects(
     tool: str, arguments: Arguments, answer: Answer, change: Change | None, place: Place
 ) -> tuple[Collection, list[Entry]]:
@@ -97,6 +124,8 @@ def _subjects(
             return each, each.entries(answer)
     if tool == "query_funnel_saved_reports":
         return FUNNEL_COLLECTION, [_funnel(arguments, place)]
+    if exported := _exported(tool, answer):
+        return EXPORT_COLLECTION, exported
     names: Sequence[str] = ()
     if tool == "get_pipeline" and not found_no_pipeline(answer):
         names = list(_named(arguments.model_dump()))

@@ -9,7 +9,7 @@ import mcp.types as t
 from mixpanel_mcp.json_values import objects_in
 from mixpanel_mcp.operation import Answer
 from mixpanel_mcp.resources.addresses import Address, Format
-from mixpanel_mcp.resources.kinds import FUNNEL, FUNNELS, PIPELINE, PIPELINES, Kind
+from mixpanel_mcp.resources.kinds import EXPORT, EXPORTS, FUNNEL, FUNNELS, PIPELINE, PIPELINES, Kind
 from mixpanel_mcp.resources.wording import title
 from mixpanel_mcp.sanitize import Redactor
 
@@ -37,6 +37,7 @@ class Collection:
     key_type: type
     noun: str
     about: str
+    name_field: str = "name"
 
     @property
     def folder(self) -> str:
@@ -48,7 +49,7 @@ class Collection:
         return list(found.values())[:_MOST_ENTRIES]
 
     def entry(self, record: Mapping[str, Any]) -> Entry | None:
-        key, name = record.get(self.key_field), record.get("name")
+        key, name = record.get(self.key_field), record.get(self.name_field)
         if type(key) is not self.key_type or not isinstance(name, str):
             return None
         return entry(str(key), name)
@@ -89,7 +90,17 @@ FUNNEL_COLLECTION = Collection(
     noun="Funnel",
     about="Steps and conversion of this saved funnel in the last 30 days (one query)",
 )
-COLLECTIONS = (PIPELINE_COLLECTION, FUNNEL_COLLECTION)
+EXPORT_COLLECTION = Collection(
+    whole=EXPORTS,
+    each=EXPORT,
+    operation="list_exports",
+    key_field="id",
+    key_type=str,
+    noun="Export",
+    about="Manifest of this export on the server's machine",
+    name_field="id",
+)
+COLLECTIONS = (PIPELINE_COLLECTION, FUNNEL_COLLECTION, EXPORT_COLLECTION)
 
 
 class Signs:

@@ -93,6 +93,22 @@ FUNNEL = Kind(
     needs=frozenset({"query_funnel_saved_reports"}),
     fresh_seconds=300,
 )
+EXPORTS = Kind(
+    path="exports",
+    name="exports",
+    title="Exports",
+    description="Events and profiles that were downloaded into files on the server's machine.",
+    needs=frozenset({"list_exports"}),
+    fresh_seconds=5,
+)
+EXPORT = Kind(
+    path="exports/{id}",
+    name="export",
+    title="An export",
+    description="Manifest of an export: files, counts, filters, and its first records.",
+    needs=frozenset({"get_export"}),
+    fresh_seconds=5,
+)
 EXPRESSIONS = Kind(
     path="guide/expressions",
     name="guide-expressions",
@@ -125,6 +141,8 @@ KINDS = (
     PIPELINE,
     FUNNELS,
     FUNNEL,
+    EXPORTS,
+    EXPORT,
     EXPRESSIONS,
     EVENTS,
     PIPELINE_GUIDE,

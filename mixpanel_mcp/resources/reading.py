@@ -85,6 +85,9 @@ class Reader:
     async def _subject(self, kind: Kind, value: str, place: Place) -> Subject:
         if kind is kinds.PIPELINE:
             return await _pipeline(value, place)
+        if kind is kinds.EXPORT:
+            answer = await place.answer("get_export", id=value)
+            return Subject(title="Export", name=value, answer=answer, scope=place.scope())
         if kind is kinds.FUNNEL:
             return await self._funnel(value, place)
         collection = next(each for each in COLLECTIONS if each.whole is kind)

@@ -1,6 +1,6 @@
 """What the tools and resources of one server share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +49,7 @@ class Workshop:
         self.offered = offered(settings.policy)
         self.library = Library(
             connections=settings.connections,
-            offered=frozenset(row.name for row in self.offered),
+            offered=_browsed(self.offered, settings.policy),
             read=self.read,
         )
         self.follower = Follower(self.library)
@@ -85,7 +85,7 @@ class Workshop:
         call = Call(
             client=connected.client,
             policy=policy,
-            files_root=None,
+            files_root=connected.files_root,
             arguments=arguments,
             guard=gate,
             progress=_silent,
@@ -114,6 +114,12 @@ def offered(policy: Policy) -> list[Operation]:
         and row.name not in policy.exclude_tools
         and (not policy.read_only or row.effect is Effect.READS or row.reads_sometimes)
     ]
+
+
+def _browsed(rows: Sequence[Operation], policy: Policy) -> frozenset[str]:
+    """The operations that resources may read by; exports are files, and need a folder."""
+    names = frozenset(row.name for row in rows)
+    return names if policy.files_root is not None else names - {"list_exports", "get_export"}
 
 
 def age_of(call: Call) -> dict[str, float]:
