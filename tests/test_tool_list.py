@@ -1,4 +1,4 @@
-"""What a model sees: the connector's 21 tools and ours, reviewed one by one, small, and true to their effects."""
+"""What a model sees: the connector's 21 tools and ours, reviewed, small, and true to effects."""
 
 from __future__ import annotations
 

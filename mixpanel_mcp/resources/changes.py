@@ -89,7 +89,6 @@ class Follower:
             keys = [each.key for each in change.entries]
             await self._library.announce(place, PIPELINE_COLLECTION, keys)
 
-
     async def _exports_changed(
         self, tool: str, arguments: Arguments, answer: Answer | None, place: Place
     ) -> None:

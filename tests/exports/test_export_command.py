@@ -8,6 +8,7 @@ import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -34,6 +35,15 @@ def environment(url: str) -> dict[str, str]:
         "MIXPANEL_PROJECT_ID": "4242",
         "MIXPANEL_BASE_URL": url,
     }
+
+
+def asked(sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def names_in(folder: Path) -> list[str]:
+    return [each.name for each in folder.iterdir()]
 
 
 async def started(upstream: Upstream, *arguments: str) -> asyncio.subprocess.Process:
@@ -66,7 +76,7 @@ async def test_a_path_that_is_no_folder_is_one_file(
 
     assert ran.code == 0, ran.err
     assert read(target) == expected()
-    assert [each.name for each in target.parent.iterdir()] == [name]
+    assert names_in(target.parent) == [name]
     told = json.loads(ran.out)
     assert (told["records"], told["bytes"]) == (len(expected()), target.stat().st_size)
     assert told["path"] == str(target)
@@ -81,11 +91,11 @@ async def test_parquet_is_one_file_too(upstream: Upstream, tmp_path: Path) -> No
     ran = await run(upstream, *SPAN, "--out", str(target), "--column", "price:number")
 
     assert ran.code == 0, ran.err
-    rows = duckdb.sql(f"SELECT insert_id, price FROM '{target}' ORDER BY time").fetchall()  # noqa: S608 - our own path
+    rows = asked(f"SELECT insert_id, price FROM '{target}' ORDER BY time")  # noqa: S608 - our own path
     assert rows == [
         (each["properties"]["$insert_id"], each["properties"]["price"]) for each in expected()
     ]
-    assert [each.name for each in tmp_path.iterdir()] == ["all.parquet"]
+    assert names_in(tmp_path) == ["all.parquet"]
 
 
 async def test_a_folder_has_a_file_a_day_and_a_manifest(upstream: Upstream, tmp_path: Path) -> None:
@@ -184,7 +194,7 @@ async def test_killed_at_any_moment_and_run_again_it_has_every_event_once(
 
     assert ran.code == 0, ran.err
     if name == "all.parquet":
-        found = duckdb.sql(f"SELECT insert_id FROM '{target}' ORDER BY time").fetchall()  # noqa: S608 - our own path
+        found = asked(f"SELECT insert_id FROM '{target}' ORDER BY time")  # noqa: S608 - our own path
         assert [each for (each,) in found] == [
             each["properties"]["$insert_id"] for each in expected()
         ]

@@ -1,14 +1,15 @@
-"""Questions over an export: SQL that reads and can do nothing else, and reports that cost nothing."""
+"""Questions over an export: SQL that can only read it, and reports that cost nothing."""
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 from days import A_DAY, DAYS, SPAN, body_of, event, lines, whole
-from harness import Connect, Tools
+from harness import Connect, Result, Tools
 from upstream import Reply, Upstream
 
 from mixpanel_mcp.files.asking import SPARE
@@ -21,6 +22,14 @@ def _no_spare_process() -> Any:
     """A process that waits for the next question ends with the test that began it."""
     yield
     SPARE.close()
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def environment_of(process: int) -> bytes:
+    return Path(f"/proc/{process}/environ").read_bytes()
 
 
 async def exported(tools: Tools, **given: Any) -> str:
@@ -138,7 +147,7 @@ async def test_sql_that_does_more_than_read_the_export_is_refused(
     upstream.default = whole
     async with connect(files_root=tmp_path) as tools:
         name = await exported(tools)
-        files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        files = contents(tmp_path)
         sql = ATTACKS[number].replace("{folder}", str(tmp_path))
         sql = sql.replace("{file}", str(next(path for path in files if path.suffix == ".parquet")))
 
@@ -148,7 +157,7 @@ async def test_sql_that_does_more_than_read_the_export_is_refused(
     assert answer.is_error
     assert "root:" not in answer.text
     assert after.data["rows"] == [[len(DAYS) * A_DAY]]
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert contents(tmp_path) == files
 
 
 async def test_the_process_of_questions_knows_no_secret(
@@ -160,7 +169,7 @@ async def test_the_process_of_questions_knows_no_secret(
         name = await exported(tools)
         await tools.call("query_export", id=name, sql="SELECT 1")
         answerer = SPARE.take()
-        environment = Path(f"/proc/{answerer.process_id}/environ").read_bytes()
+        environment = environment_of(answerer.process_id)
         answerer.close()
 
     assert b"canary" not in environment
@@ -183,9 +192,11 @@ async def test_a_query_without_an_end_is_ended_and_others_answer_meanwhile(
                 waited.append(time.perf_counter() - begun)
                 await anyio.sleep(0.05)
 
+        answers: list[Result] = []
         async with anyio.create_task_group() as both:
             both.start_soon(meanwhile)
-            answer = await tools.call("query_export", id=name, sql=endless)
+            answers.append(await tools.call("query_export", id=name, sql=endless))
+        (answer,) = answers
         after = await tools.call("query_export", id=name, sql="SELECT 1 AS one")
 
     assert (answer.status, answer.is_error) == ("failed", True)
@@ -209,7 +220,7 @@ async def test_a_cancelled_question_ends_its_process(
             )
         assert scope.cancelled_caught
         with anyio.fail_after(5):
-            while set(children()) - before:
+            while set(children()) - before:  # noqa: ASYNC110 - a process tells nobody that it ended
                 await anyio.sleep(0.02)
 
 
@@ -318,12 +329,10 @@ async def test_a_report_says_what_it_lacks(
 async def test_the_sandboxes_reports_and_ours_agree(
     connect_sandbox: Connect, tmp_path: Path
 ) -> None:
-    import datetime  # noqa: PLC0415 - for this story alone
-
-    today = datetime.datetime.now(datetime.UTC).date()
+    today = datetime.now(UTC).date()
     days = {
-        "from_date": str(today - datetime.timedelta(days=20)),
-        "to_date": str(today - datetime.timedelta(days=1)),
+        "from_date": str(today - timedelta(days=20)),
+        "to_date": str(today - timedelta(days=1)),
     }
     async with connect_sandbox(files_root=tmp_path) as tools:
         made = await tools.call("download_data", **days, format="parquet")
@@ -356,4 +365,4 @@ async def test_a_line_that_is_no_event_is_said_and_nothing_is_kept(
         answer = await tools.call("download_data", **SPAN, format="parquet")
 
     assert (answer.status, answer.is_error) == ("failed", True)
-    assert list(tmp_path.rglob("*.parquet")) == []
+    assert not [path for path in contents(tmp_path) if path.suffix == ".parquet"]

@@ -150,7 +150,8 @@ async def test_events_and_profiles_are_asked_together(
         asked = await tools.call(
             "query_export",
             **both,
-            sql="SELECT event, p.properties->>'plan' FROM events JOIN profiles p USING (distinct_id)",
+            sql="SELECT event, p.properties->>'plan' FROM events JOIN profiles p"
+            " USING (distinct_id)",
         )
         report = await tools.call(
             "analyze_export", **both, report="segmentation", event="E", on='user["plan"]'

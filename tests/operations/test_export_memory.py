@@ -4,11 +4,13 @@ The real server runs as a process of its own, over stdio, because only a process
 can be measured.
 """
 
+import asyncio
 import gzip
 import json
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -121,3 +123,50 @@ async def test_a_hundred_megabytes_pass_through_twenty(
     assert data["bytes"] == BLOCKS * len(BLOCK) >= EXPORT_BYTES
     assert size_of_and_gone(data["path"]) == data["bytes"]
     assert grown < ROOM, f"the server grew by {grown / MEGABYTE:.1f} MB"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("kept", ["ndjson", "ndjson.gz"])
+async def test_a_day_in_files_stays_as_flat_and_others_are_answered_meanwhile(
+    upstream: Upstream, tmp_path: Path, kept: str
+) -> None:
+    sizes = iter([1, BLOCKS])
+    upstream.default = lambda _request: zipped(next(sizes))
+    mark = f"mark-{secrets.token_hex(8)}"
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "mixpanel_mcp"],
+        env={
+            "THIS_TEST": mark,
+            "MIXPANEL_USERNAME": "robot",
+            "MIXPANEL_PASSWORD": CANARY_PASSWORD,
+            "MIXPANEL_PROJECT_ID": "4242",
+            "MIXPANEL_BASE_URL": upstream.url,
+            "MIXPANEL_MCP_FILES_ROOT": str(tmp_path),
+        },
+    )
+    waited: list[float] = []
+
+    async def day(client: Client, day: str) -> dict[str, Any]:
+        given = {"from_date": day, "to_date": day, "format": kept}
+        answer = await client.call_tool("download_data", given)
+        assert isinstance(answer, t.CallToolResult)
+        assert answer.structured_content is not None
+        return answer.structured_content["data"]
+
+    async with Client(server) as client:
+        await day(client, "2026-01-01")
+        process = server_of(mark)
+        before = memory_of(process, "VmRSS")
+        large = asyncio.ensure_future(day(client, "2026-01-02"))
+        while not large.done():
+            begun = time.perf_counter()
+            await client.call_tool("list_exports", {})
+            waited.append(time.perf_counter() - begun)
+            await asyncio.sleep(0.02)
+        data = await large
+        grown = memory_of(process, "VmHWM") - before
+
+    assert data["records"] == BLOCKS * EVENTS_A_BLOCK
+    assert grown < ROOM, f"the server grew by {grown / MEGABYTE:.1f} MB"
+    assert sorted(waited)[len(waited) // 2] < 0.1, waited
