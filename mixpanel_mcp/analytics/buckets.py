@@ -28,7 +28,8 @@ class Buckets:
     """Buckets of `interval` units each, from the one that holds `from_date` to the last needed.
 
     Raises:
-        ValueError: the interval is not positive, there would be too many buckets, or `to_date` lies before `from_date`.
+        ValueError: the interval is not positive, `to_date` lies before `from_date`, there would
+            be too many buckets, or they end beyond the calendar.
     """
 
     def __init__(
@@ -111,7 +112,10 @@ class Buckets:
 
     def _next(self, start: datetime) -> datetime:
         if self._unit != "month":
-            return start + timedelta(milliseconds=_WIDTHS[self._unit] * self._interval)
+            try:
+                return start + timedelta(milliseconds=_WIDTHS[self._unit] * self._interval)
+            except OverflowError:
+                raise ValueError("the last bucket ends beyond the year 9999") from None
         months = _months(start) - 1 + self._interval
         return start.replace(year=months // 12, month=months % 12 + 1)
 

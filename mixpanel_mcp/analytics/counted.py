@@ -52,15 +52,18 @@ def _selected(condition: str, *columns: str) -> str:
 def _superseded(condition: str) -> str:
     """Which of the selected came again later.
 
-    A window over all events would carry each of them through a sort; hashes are small, and leave
-    few to look at closely.
+    A window over all events would carry each of them through a sort. Few share their hash with
+    another one, and only these are looked at closely.
     """
-    selected = _selected(condition)
-    key = "event, distinct_id, time, insert_id"
+    short = "hash(time, insert_id)"
     return f"""
-        SELECT arrival FROM ({selected})
-        WHERE hash({key}) IN (SELECT hash({key}) FROM ({selected}) GROUP BY 1 HAVING count(*) > 1)
-        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY arrival DESC) > 1
+        SELECT arrival FROM ({_selected(condition)})
+        WHERE {short} IN (
+            SELECT {short} FROM events WHERE {condition} GROUP BY 1 HAVING count(*) > 1
+        )
+        QUALIFY row_number() OVER (
+            PARTITION BY event, distinct_id, time, insert_id ORDER BY arrival DESC
+        ) > 1
     """  # noqa: S608  # every value is a parameter
 
 

@@ -48,6 +48,7 @@ class Store:
         self._lock = threading.RLock()
         self._in_transaction = False
         self.run(_SCHEMA)
+        ((self._database,),) = self.rows("SELECT current_database()")
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         with self._lock:
@@ -84,6 +85,7 @@ class Store:
             # A cursor is a connection of its own: it sees a snapshot and needs no lock.
             cursor = self._connection.cursor()
         try:
+            cursor.execute("USE " + _quoted(self._database))
             cursor.execute(sql, dict(parameters or {}))
             while piece := cursor.fetchmany(_ROWS_PER_PIECE):
                 yield piece
@@ -104,4 +106,14 @@ def open_store(path: Path | None = None) -> Store:
     """
     import duckdb  # noqa: PLC0415  # heavy, and an optional extra
 
-    return Store(duckdb.connect(":memory:" if path is None else str(path)))
+    if path is not None:
+        return Store(duckdb.connect(str(path)))
+    connection = duckdb.connect(":memory:")
+    # Compressed, a million events take about half the memory; only an attached database can be.
+    connection.execute("ATTACH ':memory:' AS compressed (COMPRESS)")
+    connection.execute("USE compressed")
+    return Store(connection)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 from mixpanel_mcp.analytics.buckets import Buckets
@@ -40,6 +41,8 @@ def midnight(day: date) -> int:
 
 
 class RandomEvents:
+    """The same for the same seed. Reports change nothing, so tests may share its store."""
+
     def __init__(self, seed: int, count: int = 200) -> None:
         self._random = random.Random(seed)  # noqa: S311  # the same on every run
         self.merged = {f"device-{number}": f"user-{number}" for number in range(3)}
@@ -51,6 +54,7 @@ class RandomEvents:
         for place in range(count):
             self.events.append(self._event(place, ids))
 
+    @cached_property
     def store(self) -> Store:
         store = open_store()
         half = len(self.events) // 2
@@ -63,6 +67,7 @@ class RandomEvents:
         )
         return store
 
+    @cached_property
     def counted(self) -> list[Counted]:
         """Each event once, the one that arrived last, in the order of time."""
         latest: dict[tuple[str, str, int, str], Counted] = {}
@@ -105,6 +110,11 @@ class RandomEvents:
         if self._random.random() < 0.8:
             properties["amount"] = self._random.choice(AMOUNTS)
         return json.dumps(properties, ensure_ascii=False, separators=(",", ":"))
+
+
+@cache
+def random_events(seed: int) -> RandomEvents:
+    return RandomEvents(seed)
 
 
 def label(value: Any) -> str:

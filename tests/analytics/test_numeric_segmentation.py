@@ -12,6 +12,7 @@ from random_events import (
     as_number,
     beginning,
     midnight,
+    random_events,
     series,
     within,
 )
@@ -34,7 +35,7 @@ NEW_YEAR = date(2026, 1, 1)
 
 
 def purchases(world: RandomEvents) -> list[Counted]:
-    days = within(world.counted(), FIRST_DAY, LAST_DAY)
+    days = within(world.counted, FIRST_DAY, LAST_DAY)
     return [event for event in days if event.event == "Purchase"]
 
 
@@ -50,21 +51,21 @@ def store_of(*amounts: float) -> Store:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_no_number_counts_as_nothing(seed: int) -> None:
-    world = RandomEvents(seed)
+    world = random_events(seed)
     query = NumericQuery("Purchase", AMOUNT, DAYS)
     numbers: dict[str, list[float]] = {day: [] for day in DAYS.labels}
     for event in purchases(world):
         amount = as_number(event.properties.get("amount"))
         numbers[beginning(event.time, "day")].append(amount or 0.0)
     sums = {day: math.fsum(amounts) for day, amounts in numbers.items()}
-    assert numeric_sums(world.store(), query) == pytest.approx(sums)
+    assert numeric_sums(world.store, query) == pytest.approx(sums)
     averages = {day: sums[day] / len(numbers[day]) if numbers[day] else 0.0 for day in sums}
-    assert numeric_averages(world.store(), query) == pytest.approx(averages)
+    assert numeric_averages(world.store, query) == pytest.approx(averages)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_sums_take_an_expression_and_a_condition(seed: int) -> None:
-    world = RandomEvents(seed)
+    world = random_events(seed)
     query = NumericQuery(
         "Purchase",
         f"number({AMOUNT}) * 2",
@@ -78,13 +79,13 @@ def test_sums_take_an_expression_and_a_condition(seed: int) -> None:
             amount = event.properties.get("amount")
             value = worth[amount] if isinstance(amount, str | bool | None) else amount
             expected[beginning(event.time, "hour")] += value * 2
-    assert numeric_sums(world.store(), query) == pytest.approx(expected)
+    assert numeric_sums(world.store, query) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("measure", ["general", "unique", "average"])
 @pytest.mark.parametrize("seed", range(3))
 def test_ranges_hold_the_numbers_between_their_ends(seed: int, measure: Measure) -> None:
-    world = RandomEvents(seed)
+    world = random_events(seed)
     numbers = [as_number(event.properties.get("amount")) for event in purchases(world)]
     known = [number for number in numbers if number is not None]
     width = 10 ** math.floor(math.log10(max(known) - min(known)))
@@ -100,7 +101,7 @@ def test_ranges_hold_the_numbers_between_their_ends(seed: int, measure: Measure)
         name,
         lambda event: beginning(event.time, "day"),
     )
-    report = numeric_segmentation(world.store(), NumericQuery("Purchase", AMOUNT, DAYS), measure)
+    report = numeric_segmentation(world.store, NumericQuery("Purchase", AMOUNT, DAYS), measure)
     assert report["data"]["values"] == expected
     assert report["legend_size"] == len(expected)
 

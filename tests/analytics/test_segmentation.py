@@ -13,6 +13,7 @@ from random_events import (
     beginning,
     measured,
     platform_label,
+    random_events,
     series,
     within,
 )
@@ -35,12 +36,12 @@ def of(counted: list[Counted], name: str) -> list[Counted]:
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("seed", range(3))
 def test_an_event_over_time(seed: int, measure: Measure, unit: BucketUnit) -> None:
-    world = RandomEvents(seed)
+    world = random_events(seed)
     buckets = Buckets(FIRST_DAY, LAST_DAY, unit)
     for name in NAMES:
-        report = segmentation(world.store(), SegmentationQuery(name, buckets, measure=measure))
+        report = segmentation(world.store, SegmentationQuery(name, buckets, measure=measure))
         expected = series(
-            of(world.counted(), name),
+            of(world.counted, name),
             buckets,
             measure,
             lambda event: event.event,
@@ -57,26 +58,26 @@ def test_an_event_over_time(seed: int, measure: Measure, unit: BucketUnit) -> No
 def test_an_event_by_a_property(
     seed: int, measure: Measure, unit: Literal["hour", "day", "month"]
 ) -> None:
-    world = RandomEvents(seed)
+    world = random_events(seed)
     buckets = Buckets(FIRST_DAY, LAST_DAY, unit)
     query = SegmentationQuery(
         "Purchase", buckets, on='properties["platform"]', measure=measure, limit=1_000
     )
     expected = series(
-        of(world.counted(), "Purchase"),
+        of(world.counted, "Purchase"),
         buckets,
         measure,
         platform_label,
         lambda event: beginning(event.time, unit),
     )
-    report = segmentation(world.store(), query)
+    report = segmentation(world.store, query)
     assert report["data"]["values"] == expected
     assert report["legend_size"] == len(expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_where_reads_the_event_and_its_user(seed: int) -> None:
-    world = RandomEvents(seed)
+    world = random_events(seed)
     buckets = Buckets(FIRST_DAY, LAST_DAY)
     query = SegmentationQuery(
         "Purchase",
@@ -86,11 +87,11 @@ def test_where_reads_the_event_and_its_user(seed: int) -> None:
     )
     chosen = [
         event
-        for event in of(world.counted(), "Purchase")
+        for event in of(world.counted, "Purchase")
         if event.properties.get("platform") in ("ios", 5)
         or event.properties.get("amount") in (7.5, 12, 12.25, 250, "12", " 7.5 ")
     ]
-    assert segmentation(world.store(), query)["data"]["values"] == series(
+    assert segmentation(world.store, query)["data"]["values"] == series(
         chosen,
         buckets,
         "general",
@@ -110,26 +111,25 @@ def test_only_the_largest_segments_are_shown(
         "Purchase", buckets, on='properties["platform"]', measure=measure, limit=limit
     )
     every = series(
-        of(world.counted(), "Purchase"),
+        of(world.counted, "Purchase"),
         buckets,
         measure,
         platform_label,
         lambda event: beginning(event.time, "day"),
     )
     largest = sorted(every, key=lambda name: (-sum(every[name].values()), name))[:limit]
-    shown = segmentation(world.store(), query)["data"]["values"]
+    shown = segmentation(world.store, query)["data"]["values"]
     assert list(shown) == largest
     assert shown == {name: every[name] for name in largest}
 
 
 def test_an_interval_makes_buckets_of_so_many_days() -> None:
-    world = RandomEvents(5)
+    world = random_events(5)
     buckets = Buckets(FIRST_DAY, LAST_DAY, interval=4)
-    report = segmentation(world.store(), SegmentationQuery("Purchase", buckets, measure="unique"))
+    report = segmentation(world.store, SegmentationQuery("Purchase", buckets, measure="unique"))
     starts = [FIRST_DAY, FIRST_DAY + timedelta(days=4), FIRST_DAY + timedelta(days=8)]
     groups = [
-        of(within(world.counted(), start, start + timedelta(days=3)), "Purchase")
-        for start in starts
+        of(within(world.counted, start, start + timedelta(days=3)), "Purchase") for start in starts
     ]
     expected = {str(start): measured(g, "unique") for start, g in zip(starts, groups, strict=True)}
     assert report["data"]["values"] == {"Purchase": expected}
@@ -145,7 +145,7 @@ def test_an_event_that_never_occurred_is_zero_throughout() -> None:
 
 
 def test_what_is_wrong_is_said() -> None:
-    store = RandomEvents(1, count=300).store()
+    store = RandomEvents(1, count=300).store
     with pytest.raises(ExpressionError, match="at column 12"):
         segmentation(store, SegmentationQuery("A", Buckets(FIRST_DAY, LAST_DAY), on="properties["))
     with pytest.raises(ValueError, match="ask for fewer days"):
