@@ -10,6 +10,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 
+from mixpanel_mcp.analytics.dialect import months
+
 DayUnit = Literal["day", "week", "month"]
 BucketUnit = Literal["minute", "hour"] | DayUnit
 
@@ -87,9 +89,7 @@ class Buckets:
     def number(self, time: str) -> str:
         """SQL for the number of the bucket, counted from 0, that a time column falls into."""
         if self._unit == "month":
-            # `epoch_ms` gives a timestamp without a zone, which is UTC whatever the session says.
-            months = f"(year(epoch_ms({time})) * 12 + month(epoch_ms({time})))"
-            return f"({months} - {_months(self._first)}) // {self._interval}"
+            return f"({months(time)} - {_months(self._first)}) // {self._interval}"
         width = _WIDTHS[self._unit] * self._interval
         return f"({time} - {_milliseconds(self._first)}) // {width}"
 
@@ -116,8 +116,8 @@ class Buckets:
                 return start + timedelta(milliseconds=_WIDTHS[self._unit] * self._interval)
             except OverflowError:
                 raise ValueError("the last bucket ends beyond the year 9999") from None
-        months = _months(start) - 1 + self._interval
-        return start.replace(year=months // 12, month=months % 12 + 1)
+        number = _months(start) + self._interval
+        return start.replace(year=number // 12, month=number % 12 + 1)
 
     def _before(self, start: datetime) -> datetime:
         if self._unit == "month":
@@ -142,4 +142,5 @@ def _milliseconds(moment: datetime) -> int:
 
 
 def _months(moment: datetime) -> int:
-    return moment.year * 12 + moment.month
+    """The same number as `dialect.months`."""
+    return moment.year * 12 + moment.month - 1

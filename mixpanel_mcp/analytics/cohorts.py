@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mixpanel_mcp.analytics.dialect import texts
 from mixpanel_mcp.analytics.profile_queries import ProfileQuery, matching_ids
 
 if TYPE_CHECKING:
@@ -28,12 +29,12 @@ class ByIds:
 
 Cohort = ByCondition | ByIds
 
-_CANONICAL = """
-SELECT DISTINCT coalesce(canonical_id, id) AS member
-FROM (SELECT unnest($ids::VARCHAR[]) AS id)
-    LEFT JOIN canonical_ids ON canonical_ids.distinct_id = id
+_CANONICAL = f"""
+SELECT DISTINCT coalesce(canonical_id, text) AS member
+FROM {texts("$ids")}
+    LEFT JOIN canonical_ids ON canonical_ids.distinct_id = text
 ORDER BY member
-"""
+"""  # noqa: S608  # the ids are a parameter
 
 
 def cohort_members(store: Store, cohort: Cohort) -> list[str]:

@@ -30,6 +30,17 @@ def number_text(sql: str) -> str:
     return let("number", sql, body)
 
 
+def months(time: str) -> str:
+    """SQL for the number of the month, counted from year 0, in which a time lies in UTC."""
+    # `epoch_ms` gives a timestamp without a zone: UTC, whatever the session says.
+    return f"(year(epoch_ms({time})) * 12 + month(epoch_ms({time})) - 1)"
+
+
+def texts(parameter: str) -> str:
+    """SQL for a subquery whose one column, `text`, has the items of a list of strings."""
+    return f"(SELECT unnest({parameter}::VARCHAR[]) AS text)"
+
+
 def exact_sum(sql: str) -> str:
     """SQL for a sum that does not hang on the order in which rows come."""
     return f"fsum({sql})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 
 from mixpanel_mcp.analytics.dialect import number_text
@@ -74,3 +75,8 @@ def _text(column: str, path: str) -> str:
 
 def _if_type(kind: Kind, column: str, path: str, then: str) -> str:
     return f"CASE WHEN json_type({column}, {path}) = '{kind.value}' THEN {then} END"
+
+
+def json_object(members: Mapping[str, str]) -> str:
+    """SQL for a JSON object: SQL for each value by SQL for its name."""
+    return f"json_object({', '.join(f'{name}, {value}' for name, value in members.items())})"

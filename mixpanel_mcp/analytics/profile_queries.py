@@ -22,7 +22,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 from mixpanel_mcp.analytics.buckets import DAY, HOUR
+from mixpanel_mcp.analytics.dialect import texts
 from mixpanel_mcp.analytics.expressions import Bindings, Subject, condition
+from mixpanel_mcp.analytics.json_access import json_object
 from mixpanel_mcp.analytics.profiles import Properties, read_groups, read_profiles
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
 
@@ -40,6 +42,12 @@ class Behavior(NamedTuple):
     selectors: Sequence[Selector]
 
 
+class Behaviors(NamedTuple):
+    counted: Sequence[Behavior]
+    as_of: int
+    """When their windows end, in milliseconds since the epoch."""
+
+
 @dataclass(frozen=True)
 class ProfileQuery:
     where: str | None = None
@@ -48,9 +56,7 @@ class ProfileQuery:
     members: Collection[str] | None = None
     """Only these, who form a cohort and need no profile."""
     include_all_users: bool = True
-    behaviors: Sequence[Behavior] = ()
-    as_of: int = 0
-    """When the windows of the behaviors end, in milliseconds since the epoch."""
+    behaviors: Behaviors | None = None
     group_key: str | None = None
     """Query the group profiles of this key instead of users."""
 
@@ -70,13 +76,13 @@ def matching_ids(store: Store, query: ProfileQuery) -> list[str]:
     """
     bindings = Bindings()
     rows = f"({_profiles(query, bindings)})"
-    if query.behaviors:
-        rows = f"({_with_behaviors(query, rows, bindings)})"
+    if query.behaviors is not None:
+        rows = f"({_with_behaviors(query.behaviors, rows, bindings)})"
     conditions = ["TRUE"]
     if query.where is not None:
         conditions.append(condition(query.where, Subject.PROFILES, bindings))
     conditions += [
-        f"distinct_id IN (SELECT unnest({bindings.add(list(ids))}::VARCHAR[]))"
+        f"distinct_id IN {texts(bindings.add(list(ids)))}"
         for ids in (query.members, query.distinct_ids)
         if ids is not None
     ]
@@ -114,28 +120,27 @@ def _profiles(query: ProfileQuery, bindings: Bindings) -> str:
     return f"""WITH known AS ({known})
         SELECT distinct_id, properties, CAST(NULL AS JSON) AS behaviors FROM known
         UNION ALL
-        SELECT DISTINCT member, CAST('{{}}' AS JSON), CAST(NULL AS JSON)
-        FROM (SELECT unnest({members}::VARCHAR[]) AS member)
-        WHERE member NOT IN (SELECT distinct_id FROM known)"""  # noqa: S608  # values are parameters, names and numbers ours
+        SELECT DISTINCT text, CAST('{{}}' AS JSON), CAST(NULL AS JSON) FROM {texts(members)}
+        WHERE text NOT IN (SELECT distinct_id FROM known)"""  # noqa: S608  # values are parameters, names and numbers ours
 
 
-def _with_behaviors(query: ProfileQuery, profiles: str, bindings: Bindings) -> str:
+def _with_behaviors(behaviors: Behaviors, profiles: str, bindings: Bindings) -> str:
     """SQL for the same rows with the number of events of each behavior."""
     counts: list[str] = []
-    pairs: list[str] = []
-    for number, behavior in enumerate(query.behaviors):
+    numbers: dict[str, str] = {}
+    for number, behavior in enumerate(behaviors.counted):
         fits = " OR ".join(selector.sql(bindings) for selector in behavior.selectors) or "FALSE"
-        since = query.as_of - window(behavior.window)
+        since = behaviors.as_of - window(behavior.window)
         counts.append(f"count(CASE WHEN time > {since} AND ({fits}) THEN 1 END) AS count_{number}")
-        pairs.append(f"{bindings.add(behavior.name)}, coalesce(count_{number}, 0)")
-    longest = max(window(behavior.window) for behavior in query.behaviors)
+        numbers[bindings.add(behavior.name)] = f"coalesce(count_{number}, 0)"
+    longest = max((window(behavior.window) for behavior in behaviors.counted), default=0)
     events = selected_events(
-        [selector for behavior in query.behaviors for selector in behavior.selectors],
+        [selector for behavior in behaviors.counted for selector in behavior.selectors],
         bindings,
-        from_time=query.as_of - longest,
-        to_time=query.as_of + 1,
+        from_time=behaviors.as_of - longest,
+        to_time=behaviors.as_of + 1,
     )
-    return f"""SELECT distinct_id, properties, json_object({", ".join(pairs)}) AS behaviors
+    return f"""SELECT distinct_id, properties, {json_object(numbers)} AS behaviors
         FROM {profiles} LEFT JOIN (
             SELECT distinct_id, {", ".join(counts)} FROM {events} GROUP BY distinct_id
         ) USING (distinct_id)"""  # noqa: S608  # values are parameters, names and numbers ours

@@ -1,10 +1,12 @@
 """Retention: how many of the users who did one thing came back to do another, interval by interval.
 
-Sources: `query.openapi.yaml` /retention, the pages "Query Retention Report" and "Retention".
+Sources: `query.openapi.yaml` /retention, the pages "Query Retention Report", "Retention" and
+"Retention Report Basics".
 
 - Users are counted, not events. Under "birth" a user is born once, with the first event within the
-  dates that fits `born_event` and `born_where`. Under "compounded" `event` and `where` decide both
-  births and returns, and a user is born once in each bucket, with the first such event in it.
+  dates that fits `born_event` and `born_where`, whatever happened before them. Under "compounded"
+  `event` and `where` decide births as well as returns, and a user is born once in each bucket, with
+  the first such event in it.
 - A return is an event strictly later than the birth that fits `event` (any event, where it is not
   given) and `where`. The birth itself is no return, so that two equal events need two events.
 - Intervals roll from each user's own birth: interval zero is the first 24 hours (7 days, 30 days)
@@ -14,12 +16,11 @@ Sources: `query.openapi.yaml` /retention, the pages "Query Retention Report" and
 - Unbounded, a user counts in every interval up to that of the last return, however late it was.
 - Rows are buckets of `interval` calendar days, weeks (from Monday) or months, in UTC.
 
-Where Mixpanel's documents are silent: every bucket is listed, also an empty one. A first event
-before `from_date` does not keep a user from being born later. With `on`, which segments the
-returns, each date has a row "$overall" and one for each segment in which someone returned; its
-`first` is the size of the whole bucket, as births have no segment, and a user who returned in two
-segments counts in both. Segments are ranked by their returning users, added up over buckets and
-(unless unbounded) intervals. A missing property is the segment "undefined".
+Where Mixpanel's documents are silent: every bucket is listed, also an empty one. With `on`, which
+segments the returns, each date has a row "$overall" and one for each segment in which someone
+returned; its `first` is the size of the whole bucket, as births have no segment, and a user who
+returned in two segments counts in both. Segments are ranked by their returning users, added up over
+buckets and (unless unbounded) intervals. A missing property is the segment "undefined".
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ def _rows(
     sql = f"""{_counted(query, buckets, on, bindings)}
         SELECT bucket, NULL, {_BIRTHS}, count(*) FROM births GROUP BY bucket
         UNION ALL
-        SELECT bucket, segment, interval, users FROM totals
+        SELECT bucket, segment, intervals_later, users FROM totals
         WHERE {is_shown("totals", "users", limit)}
         ORDER BY 2, 3"""  # noqa: S608  # values are parameters, or numbers of ours
     nobody = [0] * (query.interval_count + 1)
@@ -162,13 +163,13 @@ def _counted(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: 
         {" UNION ALL ".join(returns)}
     ), totals AS (
         SELECT bucket, segment,
-            least((time - born) // {query.width}, {query.interval_count}) AS interval,
+            least((time - born) // {query.width}, {query.interval_count}) AS intervals_later,
             count(*) AS users
         FROM births JOIN returns ON returns.person = births.person AND time > born
             {"" if query.unbounded else f"AND time < born + {query.horizon}"}
             AND (before IS NULL OR before <= born
                 OR (before - born) // {query.width} < (time - born) // {query.width})
-        GROUP BY bucket, segment, interval
+        GROUP BY bucket, segment, intervals_later
     )"""  # noqa: S608  # values are parameters, names and numbers ours
 
 

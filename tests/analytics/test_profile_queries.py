@@ -13,6 +13,7 @@ from mixpanel_mcp.analytics.events import Event, add_events
 from mixpanel_mcp.analytics.expressions import ExpressionError
 from mixpanel_mcp.analytics.profile_queries import (
     Behavior,
+    Behaviors,
     ProfileQuery,
     matching_ids,
     shown_profiles,
@@ -62,7 +63,7 @@ def count_by_hand(behavior: Behavior, user: str, events: list[Counted]) -> int:
     )
 
 
-def ids_by_hand(history: History, query: ProfileQuery) -> list[str]:
+def ids_by_hand(history: History, query: ProfileQuery, behavior: Behavior) -> list[str]:
     ids = set(history.profiles)
     if query.members is not None:
         ids = set(query.members) if query.include_all_users else ids & set(query.members)
@@ -72,9 +73,7 @@ def ids_by_hand(history: History, query: ProfileQuery) -> list[str]:
     return sorted(
         each
         for each in ids
-        if WHERE[query.where](
-            history.profiles.get(each, {}), count_by_hand(query.behaviors[0], each, events)
-        )
+        if WHERE[query.where](history.profiles.get(each, {}), count_by_hand(behavior, each, events))
     )
 
 
@@ -84,16 +83,16 @@ def test_profiles_are_those_that_a_look_at_each_finds(empty_store: Store, seed: 
     history.store_in(empty_store)
     chance = random.Random(seed)  # noqa: S311  # reproducible, not secret
     ids = ["ada", "bob", "分析", "silent", "nobody", "ada"]
+    behavior = random_behavior(chance)
     query = ProfileQuery(
         where=chance.choice(list(WHERE)),
         distinct_ids=chance.choice([None, None, ids[2:]]),
         members=chance.choice([None, ids[:4], ids]),
         include_all_users=chance.choice([True, False]),
-        behaviors=[random_behavior(chance)],
-        as_of=AS_OF,
+        behaviors=Behaviors([behavior], AS_OF),
     )
 
-    assert matching_ids(empty_store, query) == ids_by_hand(history, query)
+    assert matching_ids(empty_store, query) == ids_by_hand(history, query, behavior)
 
 
 def test_the_window_of_a_behavior_ends_with_its_moment(empty_store: Store) -> None:
@@ -104,7 +103,7 @@ def test_the_window_of_a_behavior_ends_with_its_moment(empty_store: Store) -> No
         [Event("Edit", "ada", time, str(number), 0, "{}") for number, time in enumerate(edges)],
     )
     edits = Behavior("edits", "90d", [Selector("Edit")])
-    query = ProfileQuery('behaviors["edits"] == 2', behaviors=[edits], as_of=AS_OF)
+    query = ProfileQuery('behaviors["edits"] == 2', behaviors=Behaviors([edits], AS_OF))
     assert matching_ids(empty_store, query) == ["ada"]
 
 
@@ -135,7 +134,8 @@ def test_groups_are_queried_by_their_key(empty_store: Store) -> None:
 
 @pytest.mark.parametrize("window", ["90", "d", "-1d", "1w", "٣d"])
 def test_a_window_that_cannot_be_read_is_refused(empty_store: Store, window: str) -> None:
-    query = ProfileQuery(behaviors=[Behavior("it", window, [Selector("View")])], as_of=AS_OF)
+    behavior = Behavior("it", window, [Selector("View")])
+    query = ProfileQuery(behaviors=Behaviors([behavior], AS_OF))
     with pytest.raises(ValueError, match="90d"):
         matching_ids(empty_store, query)
 
