@@ -30,24 +30,38 @@ def events_source(
     """
     user = "profiles.properties" if with_user else "NULL::JSON"
     join = "LEFT JOIN profiles USING (distinct_id)" if with_user else ""
+    condition = _condition(bindings, from_time, to_time, names)
     return f"""(
-    SELECT event, distinct_id, time, insert_id, processed, counted.properties,
+    SELECT event, distinct_id, time, insert_id, processed, selected.properties,
         {user} AS user_properties
-    FROM ({_counted(_condition(bindings, from_time, to_time, names))}) AS counted {join}
+    FROM ({_selected(condition, "processed", "properties")}) AS selected {join}
+    LEFT JOIN ({_superseded(condition)}) AS superseded ON superseded.arrival = selected.arrival
+    WHERE superseded.arrival IS NULL
 )"""  # noqa: S608  # every value is a parameter
 
 
-def _counted(condition: str) -> str:
+def _selected(condition: str, *columns: str) -> str:
     return f"""
-    SELECT event, COALESCE(canonical_id, events.distinct_id) AS distinct_id,
-        time, insert_id, processed, properties
-    FROM events LEFT JOIN canonical_ids ON canonical_ids.distinct_id = events.distinct_id
-    WHERE {condition}
-    QUALIFY row_number() OVER (
-        PARTITION BY event, COALESCE(canonical_id, events.distinct_id), time, insert_id
-        ORDER BY events.rowid DESC
-    ) = 1
-"""  # noqa: S608  # every value is a parameter
+        SELECT {", ".join(["events.rowid AS arrival", *columns])},
+            event, COALESCE(canonical_id, events.distinct_id) AS distinct_id, time, insert_id
+        FROM events LEFT JOIN canonical_ids ON canonical_ids.distinct_id = events.distinct_id
+        WHERE {condition}
+    """  # noqa: S608  # every value is a parameter
+
+
+def _superseded(condition: str) -> str:
+    """Which of the selected came again later.
+
+    A window over all events would carry each of them through a sort; hashes are small, and leave
+    few to look at closely.
+    """
+    selected = _selected(condition)
+    key = "event, distinct_id, time, insert_id"
+    return f"""
+        SELECT arrival FROM ({selected})
+        WHERE hash({key}) IN (SELECT hash({key}) FROM ({selected}) GROUP BY 1 HAVING count(*) > 1)
+        QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY arrival DESC) > 1
+    """  # noqa: S608  # every value is a parameter
 
 
 def _condition(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from mixpanel_mcp.analytics.counted import events_source
+from mixpanel_mcp.analytics.expressions import Bindings
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -55,8 +58,10 @@ def add_events(store: Store, events: Sequence[Event]) -> None:
 
 
 def count_events(store: Store) -> int:
-    """Count as reports do: once per (event, distinct_id, time, $insert_id)."""
-    return store.rows("SELECT count(*) FROM counted_events")[0][0]
+    """Count as reports do: once per (event, canonical distinct_id, time, $insert_id)."""
+    bindings = Bindings()
+    source = events_source(bindings)
+    return store.rows(f"SELECT count(*) FROM {source}", bindings.values)[0][0]  # noqa: S608
 
 
 def export_lines(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from mixpanel_mcp.analytics.dialect import number_text
+
 
 class Kind(Enum):
     """The types that a property may have. One that is absent is undefined: it has no kind."""
@@ -40,6 +42,19 @@ def json_value(kind: Kind, column: str, path: str) -> str:
             return _if_type(kind, column, path, "TRUE")
         case Kind.LIST | Kind.OBJECT:
             return _if_type(kind, column, path, _text(column, path))
+
+
+def json_label(column: str, path: str) -> str:
+    """SQL for a property as text, whatever its kind; NULL where it is undefined.
+
+    A string is itself, 5 and 5.0 are both 5, a list or an object is its JSON text.
+    """
+    number = number_text(json_value(Kind.NUMBER, column, path))
+    return f"""CASE json_type({column}, {path})
+        WHEN 'DOUBLE' THEN {number}
+        WHEN 'NULL' THEN 'null'
+        ELSE json_extract_string({column}, {path})
+    END"""
 
 
 def json_items(kind: Kind, text: str) -> str:

@@ -35,12 +35,6 @@ CREATE TABLE IF NOT EXISTS canonical_ids (
     distinct_id VARCHAR PRIMARY KEY,
     canonical_id VARCHAR NOT NULL
 );
-CREATE OR REPLACE VIEW counted_events AS
-    SELECT event, distinct_id, time, insert_id, processed, properties
-    FROM events
-    QUALIFY row_number() OVER (
-        PARTITION BY event, distinct_id, time, insert_id ORDER BY rowid DESC
-    ) = 1;
 """
 
 _ROWS_PER_PIECE = 2_000

@@ -43,7 +43,7 @@ from mixpanel_mcp.analytics.expressions.syntax import (
     reads_user,
 )
 from mixpanel_mcp.analytics.expressions.values import Value
-from mixpanel_mcp.analytics.json_access import Kind, json_value, pointer
+from mixpanel_mcp.analytics.json_access import Kind, json_label, json_value, pointer
 
 if TYPE_CHECKING:
     from mixpanel_mcp.analytics.expressions.bindings import Bindings
@@ -90,7 +90,7 @@ def segment(text: str, subject: Subject, bindings: Bindings) -> str:
     Raises:
         ExpressionError: it is no expression.
     """
-    return conversions.to_label(_Compiler(subject, bindings).value(parse(text)))
+    return _Compiler(subject, bindings).label(parse(text))
 
 
 def number(text: str, subject: Subject, bindings: Bindings) -> str:
@@ -130,7 +130,9 @@ class _Compiler:
             case Calculation(operator=operator, left=left, right=right):
                 return operators.calculate(operator, self.value(left), self.value(right))
             case Compare(operator=operator, left=left, right=right):
-                return operators.compare(operator, self.value(left), self.value(right))
+                return operators.compare(
+                    operator, self._beside(right, left), self._beside(left, right)
+                )
             case Contains(item=item, container=container):
                 return operators.contains(self.value(item), self.value(container))
             case OneOf(operand=operand, values=choices):
@@ -141,6 +143,21 @@ class _Compiler:
             case Call():
                 return self._call(expression)
 
+    def _beside(self, other: Expression, operand: Expression) -> Value:
+        """One operand of a comparison, which the other one may turn into a moment."""
+        value = self.value(operand)
+        moment = isinstance(other, Call) and other.function is Function.DATETIME
+        if moment and isinstance(operand, Property):
+            return conversions.dates_as_moments(value)
+        return value
+
+    def label(self, expression: Expression) -> str:
+        if isinstance(expression, Property):
+            column, own = self._place(expression)
+            if expression.name not in own:
+                return json_label(column, self.bindings.add(pointer(expression.name)))
+        return conversions.to_label(self.value(expression))
+
     def logical(self, expression: Expression) -> Value:
         value = self.value(expression)
         if value.facets and not value.may_be(Kind.BOOLEAN):
@@ -149,10 +166,9 @@ class _Compiler:
 
     def _literal(self, value: Scalar) -> Value:
         if isinstance(value, bool):
-            return values.boolean(lambda: "TRUE" if value else "FALSE")
-        if isinstance(value, str):
-            return values.string(lambda: self.bindings.add(value))
-        return values.number(lambda: self.bindings.add(value))
+            return Value({Kind.BOOLEAN: lambda: "TRUE" if value else "FALSE"}, certain=True)
+        kind = Kind.STRING if isinstance(value, str) else Kind.NUMBER
+        return Value({kind: lambda: self.bindings.add(value)}, certain=True)
 
     def _property(self, accessor: Property) -> Value:
         column, own = self._place(accessor)
@@ -206,5 +222,5 @@ class _Compiler:
 
 
 def _check_date(text: str, column: int) -> None:
-    if not re.match(conversions.DATE_PATTERN, text):
+    if not re.fullmatch(conversions.DATE_PATTERN, text):
         raise ExpressionError('expected a date such as "2026-01-31T00:00:00"', column)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from mixpanel_mcp.analytics.dialect import any_defined, finite, first_defined, number_text
 from mixpanel_mcp.analytics.expressions.values import (
     UNDEFINED,
     Value,
-    any_defined,
     boolean,
-    finite,
-    first_defined,
-    let,
     number,
     string,
 )
@@ -41,7 +37,6 @@ _TO_NUMBER: Conversions = {
     Kind.BOOLEAN: lambda sql: f"CAST({sql} AS DOUBLE)",
     Kind.STRING: lambda sql: finite(f"TRY_CAST(regexp_extract({sql}, '{_DECIMAL}', 1) AS DOUBLE)"),
 }
-_TO_SECONDS: Conversions = {Kind.NUMBER: _same, Kind.STRING: _seconds}
 # Set lists and objects are true, whatever is in them.
 _TO_BOOLEAN: Conversions = {
     Kind.BOOLEAN: _same,
@@ -50,14 +45,6 @@ _TO_BOOLEAN: Conversions = {
     Kind.LIST: lambda sql: f"CASE WHEN {sql} IS NOT NULL THEN TRUE END",
     Kind.OBJECT: lambda sql: f"CASE WHEN {sql} IS NOT NULL THEN TRUE END",
 }
-
-
-def number_text(sql: str) -> str:
-    """SQL for a number as decimal text: 5 and 2.5, never 5.0 or -0."""
-    whole = "number = trunc(number) AND abs(number) < 1e18"
-    text = "CAST(CAST(number AS BIGINT) AS VARCHAR)"
-    body = f"CASE WHEN {whole} THEN {text} ELSE CAST(number AS VARCHAR) END"
-    return let("number", sql, body)
 
 
 _TO_STRING: Conversions = {
@@ -94,14 +81,21 @@ def to_boolean(value: Value) -> Value:
 
 def to_moment(value: Value) -> Value:
     """Seconds since the epoch: a number is taken as such, a string read as an ISO date in UTC."""
-    return replace(_converted(value, _TO_SECONDS, number), moment=True)
+    return _converted(value, {Kind.NUMBER: _same, Kind.STRING: _seconds}, number)
 
 
-def beside_moment(value: Value) -> Value:
-    """The operand of a comparison whose other side is a moment: ISO dates count as moments."""
-    moment = _converted(value, _TO_SECONDS, number)
-    others = {kind: value.facets[kind] for kind in value.facets if kind not in _TO_SECONDS}
-    return Value({**moment.facets, **others})
+def dates_as_moments(stored: Value) -> Value:
+    """A property as it compares with a moment: an ISO date counts as one."""
+    text = stored.facets.get(Kind.STRING)
+    if text is None:
+        return stored
+    return Value(
+        {
+            **stored.facets,
+            **to_moment(stored).facets,
+            Kind.STRING: lambda: f"CASE WHEN {_seconds(text())} IS NULL THEN {text()} END",
+        }
+    )
 
 
 def to_label(value: Value) -> str:

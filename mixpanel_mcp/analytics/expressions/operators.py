@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mixpanel_mcp.analytics.expressions.conversions import beside_moment
+from mixpanel_mcp.analytics.dialect import any_defined, finite, first_defined, let
 from mixpanel_mcp.analytics.expressions.values import (
     UNDEFINED,
     Value,
-    any_defined,
     boolean,
-    finite,
-    first_defined,
-    let,
     number,
 )
 from mixpanel_mcp.analytics.json_access import Kind, json_items
@@ -44,10 +40,6 @@ def apply_to_number(function: str, operand: Value) -> Value:
 
 
 def compare(operator: Comparison, left: Value, right: Value) -> Value:
-    if left.moment:
-        right = beside_moment(right)
-    elif right.moment:
-        left = beside_moment(left)
     if operator == "==":
         return boolean(lambda: _equal(left, right))
     if operator == "!=":
@@ -61,7 +53,8 @@ def compare(operator: Comparison, left: Value, right: Value) -> Value:
 def _equal(left: Value, right: Value) -> str:
     """Two undefined values are equal; lists and objects are if their JSON is the same text."""
     same: list[str] = []
-    for kind in Kind:
+    certain = next((value for value in (left, right) if value.certain), None)
+    for kind in certain.facets if certain else Kind:
         if left.may_be(kind) and right.may_be(kind):
             same.append(f"({left.sql(kind)}) IS NOT DISTINCT FROM ({right.sql(kind)})")
         elif left.may_be(kind) or right.may_be(kind):

@@ -2,7 +2,8 @@
 
 A value is one SQL expression per kind it may have, of which at most one is not NULL; if all are,
 it is undefined. Each operation uses each of these expressions of its operands at most once, so
-that the SQL grows with the expression and no faster; `let` is there for what needs one twice.
+that the SQL grows with the expression and no faster; `dialect.let` is there for what needs one
+twice.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ Facet = Callable[[], str]
 class Value:
     facets: Mapping[Kind, Facet]
     """For each kind that the value may have."""
-    moment: bool = False
-    """Whether it came from datetime(): then it compares with the ISO dates of properties."""
+    certain: bool = False
+    """Of one kind and never undefined, as a literal is: less SQL tells it from another value."""
 
     def may_be(self, *kinds: Kind) -> bool:
         return any(kind in self.facets for kind in kinds)
@@ -48,22 +49,3 @@ def string(sql: Facet) -> Value:
 
 def boolean(sql: Facet) -> Value:
     return Value({Kind.BOOLEAN: sql})
-
-
-def first_defined(candidates: list[str]) -> str:
-    """SQL for the first that is not NULL."""
-    return candidates[0] if len(candidates) == 1 else f"COALESCE({', '.join(candidates)})"
-
-
-def any_defined(candidates: list[str]) -> str:
-    return "(" + " OR ".join(f"({candidate}) IS NOT NULL" for candidate in candidates) + ")"
-
-
-def finite(sql: str) -> str:
-    """Division by zero and what is too large for a number leave NULL."""
-    return f"list_filter([{sql}], lambda result: isfinite(result))[1]"
-
-
-def let(name: str, sql: str, body: str) -> str:
-    """SQL for a body that uses a value more than once, by a name."""
-    return f"list_transform([{sql}], lambda {name}: {body})[1]"
