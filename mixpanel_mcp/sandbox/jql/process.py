@@ -42,7 +42,7 @@ class ScriptProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.stop("The script has ended.")
         if self._child is not None:
             for stream in (_pipe(self._child.stdin), _pipe(self._child.stdout)):
                 with suppress(OSError):  # what was not sent yet will never be
@@ -92,7 +92,7 @@ class ScriptProcess:
             raise self._failed(body)
         return body
 
-    def stop(self, because: str = "The query was cancelled.") -> None:
+    def stop(self, because: str) -> None:
         with self._stopping:
             if self._stopped_because is None:
                 self._stopped_because = because
