@@ -84,7 +84,9 @@ class ScriptProcess:
             raise self._gone() from None
         except TooLongError:
             megabytes = self._limits.output // MEGABYTE
-            raise JqlError(f"The result of the script is larger than {megabytes} MB.") from None
+            raise JqlError(
+                f"The result of the script is larger than {megabytes} MB. Let it return less."
+            ) from None
         self._output_left -= len(body)
         if tag is Tag.NO_ENGINE:
             raise EngineMissingError
@@ -114,7 +116,7 @@ class ScriptProcess:
 
     def _failed(self, body: bytes) -> JqlError:
         megabytes = self._limits.memory // MEGABYTE
-        too_much = f"needs more memory than the {megabytes} MB it may have."
+        too_much = f"needs more memory than the {megabytes} MB it may have. Let it hold fewer items at a time."
         match _name_and_message(body):
             case ("InternalError", "interrupted"):
                 return JqlError(_too_long(self._limits))
@@ -128,7 +130,8 @@ class ScriptProcess:
 
 
 def _too_long(limits: Limits) -> str:
-    return f"Timeout Error. A JQL script may run for {limits.seconds:g} seconds."
+    most = f"A JQL script may run for {limits.seconds:g} seconds."
+    return f"Timeout Error. {most} Ask for fewer events, or fewer days."
 
 
 def _name_and_message(body: bytes) -> tuple[Any, Any]:
