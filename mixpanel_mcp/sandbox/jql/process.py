@@ -115,8 +115,8 @@ class ScriptProcess:
         return JqlError(self._stopped_because or _ENDED)
 
     def _failed(self, body: bytes) -> JqlError:
-        megabytes = self._limits.memory // MEGABYTE
-        too_much = f"needs more memory than the {megabytes} MB it may have. Let it hold fewer items at a time."
+        most = f"needs more memory than the {self._limits.memory // MEGABYTE} MB it may have."
+        too_much = f"{most} Let it hold fewer items at a time."
         match _name_and_message(body):
             case ("InternalError", "interrupted"):
                 return JqlError(_too_long(self._limits))
