@@ -71,7 +71,6 @@ async def test_an_event_with_both_ids_links_them(project: SandboxClient) -> None
     assert links == {"$device:d1": "ada", "$device:d2": "ada"}
 
 
-@pytest.mark.parametrize("batched", [True, False])
 async def test_reports_know_a_device_by_its_user(project: SandboxClient) -> None:
     await project.import_events(acted("1", device_id="d1"), acted("2", user_id="ada"))
     question = {"event": "Song played", "from_date": "2026-03-09", "to_date": "2026-03-09"}
@@ -87,6 +86,7 @@ async def test_reports_know_a_device_by_its_user(project: SandboxClient) -> None
     assert exported[0]["$distinct_id_before_identity"] == "$device:d1"
 
 
+@pytest.mark.parametrize("batched", [True, False])
 async def test_a_device_stays_with_its_first_user(project: SandboxClient, *, batched: bool) -> None:
     events = [acted("1", device_id="d", user_id="ada"), acted("2", device_id="d", user_id="ben")]
     for batch in [events] if batched else [[each] for each in events]:
