@@ -72,8 +72,10 @@ def insights(store: Store, query: InsightsQuery, computed_at: datetime) -> Insig
 
     Raises:
         ExpressionError: a `where` or the breakdown is no expression.
-        ValueError: the days are impossible.
+        ValueError: there is nothing to count, or the days are impossible.
     """
+    if not query.metrics:
+        raise ValueError("a report counts at least one event")
     headers = ["$event"] if query.breakdown is None else ["$event", query.breakdown]
     return {
         "computed_at": computed_at.isoformat(),
@@ -144,9 +146,12 @@ def _labels(query: InsightsQuery) -> list[str]:
     repeated = {name for name, times in Counter(names).items() if times > 1}
     labels: list[str] = []
     for name, (_, math) in zip(names, query.metrics, strict=True):
-        label = f"{name} - {math.capitalize()}" if name in repeated else name
-        taken = sum(other == label or other.startswith(f"{label} #") for other in labels)
-        labels.append(f"{label} #{taken + 1}" if taken else label)
+        label = wanted = f"{name} - {math.capitalize()}" if name in repeated else name
+        number = 1
+        while label in labels:
+            number += 1
+            label = f"{wanted} #{number}"
+        labels.append(label)
     return labels
 
 

@@ -142,7 +142,13 @@ def test_an_event_counted_in_several_ways_is_told_apart(empty_store: Store) -> N
     visits = [Event("Visit", "ada", NOON + i, str(i), 0, "{}") for i in range(3)]
     add_events(empty_store, visits)
     visit = Selector("Visit")
-    metrics = [Metric(visit), Metric(visit, "unique"), Metric(visit), Metric(Selector("Buy"))]
+    metrics = [
+        Metric(visit),
+        Metric(visit, "unique"),
+        Metric(visit),
+        Metric(Selector("Buy")),
+        Metric(Selector("Visit - Total")),
+    ]
     day = date(2026, 1, 28)
 
     report = insights(empty_store, InsightsQuery(metrics, day, day, chart="bar"), COMPUTED_AT)
@@ -152,6 +158,7 @@ def test_an_event_counted_in_several_ways_is_told_apart(empty_store: Store) -> N
         "Visit - Unique": {"all": 1},
         "Visit - Total #2": {"all": 3},
         "Buy": {"all": 0},
+        "Visit - Total #3": {"all": 0},
     }
 
 
@@ -177,3 +184,9 @@ def test_a_breakdown_may_have_any_name(empty_store: Store) -> None:
     assert insights(empty_store, query, COMPUTED_AT)["series"] == {
         "Visit": {"$overall": {"all": 1}, "x": {"all": 1}}
     }
+
+
+def test_a_report_of_nothing_is_refused(empty_store: Store) -> None:
+    day = date(2026, 1, 28)
+    with pytest.raises(ValueError, match="at least one event"):
+        insights(empty_store, InsightsQuery([], day, day), COMPUTED_AT)
