@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 from million_events import COUNT, FIRST_DAY, LAST_DAY, NAMES, open_million
+from million_user_reports import USER_REPORTS
 
 from mixpanel_mcp.analytics.activity import activity_feed
 from mixpanel_mcp.analytics.buckets import Buckets
@@ -102,6 +103,7 @@ REPORTS: dict[str, Callable[[Store], object]] = {
         datetime.now(UTC),
     ),
     "activity feed": lambda store: activity_feed(store, [USER_ID], DAYS),
+    **USER_REPORTS,
 }
 
 
