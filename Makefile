@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test contract check lock clean
+.PHONY: demo test test-million contract check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -10,9 +10,16 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
-# What the tools send, against Mixpanel's own specifications where their folder is at hand.
+# How long each report takes over a million events, and how much memory. `test` leaves it out, as
+# the file is not named as tests are: it wants the machine for itself.
+test-million: .venv/installed
+	$(BIN)/python -m pytest -q -s tests/million/million_reports.py
+
+# What the tools send and the sandbox answers, against Mixpanel's own specifications where their
+# folder is at hand.
 contract: .venv/installed
 	$(BIN)/python tests/contract/check_wire.py
+	$(BIN)/python tests/contract/check_replies.py
 
 check: .venv/installed
 	$(BIN)/ruff format --check .

@@ -40,7 +40,7 @@ _COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools")
 _SWITCHES = {"read_only"}
 _OWN_FLAGS = {
     "serve": ("--sandbox",),
-    "sandbox": ("--port", "--empty", "--data"),
+    "sandbox": ("--port", "--empty", "--data", "--id-merge", "--limits"),
     "doctor": ("--json",),
     "tools": ("--json", "--origins", "--write-readme"),
 }
@@ -93,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--port", type=_port, default=0, help="port on loopback (any free one)")
     sandbox.add_argument("--empty", action="store_true", help="without the demo project")
     sandbox.add_argument("--data", type=Path, help="file that keeps the state")
+    sandbox.add_argument(
+        "--id-merge", choices=("original", "simplified"), help="how users are told apart (original)"
+    )
+    sandbox.add_argument("--limits", action="store_true", help="with Mixpanel's rate limits")
 
     examination = _command(commands, "doctor", "try each credential and say what is wrong")
     _add_policy(examination)
@@ -250,7 +254,12 @@ def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
     # Ctrl-C is the way to end it, also while it starts or stops.
     with suppress(KeyboardInterrupt), ExitStack() as running:
         started = _start_sandbox(
-            running, port=options.port, demo=not options.empty, data=options.data
+            running,
+            port=options.port,
+            demo=not options.empty,
+            data=options.data,
+            id_merge=options.id_merge,
+            limits=options.limits,
         )
         print(*_variables(started), sep="\n", flush=True)
         print("# The sandbox runs until you press Ctrl-C.", file=sys.stderr)

@@ -45,7 +45,7 @@ MCP_ROOMS = {
     "transports",
     "demo",
 }
-HEAVY = ["duckdb", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
+HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
 
 Arrow = tuple[str, str]
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -246,6 +247,31 @@ def test_the_sandbox_prints_what_to_set_and_serves() -> None:
         # Its variables are what `serve` takes: nothing is unknown, nothing is missing.
         origins = run("tools", "--origins", environment=variables)
         assert set(json.loads(origins.stdout).values()) == {url}
+
+
+def test_the_sandbox_has_limits_and_simplified_ids_on_request() -> None:
+    flags = ("--empty", "--limits", "--id-merge", "simplified")
+    with sandbox_process(*flags) as (variables, _):
+        secret = f"{variables['MIXPANEL_USERNAME']}:{variables['MIXPANEL_PASSWORD']}"
+        headers = {"Authorization": f"Basic {secret}", "Content-Type": "application/json"}
+        project = f"project_id={variables['MIXPANEL_PROJECT_ID']}"
+        url = variables["MIXPANEL_BASE_URL"]
+
+        def ask(path: str, body: bytes | None = None) -> str:
+            request = urllib.request.Request(f"{url}{path}{project}", body, headers)  # noqa: S310
+            with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310
+                return reply.read().decode()
+
+        properties = {"$device_id": "d1", "$user_id": "ada", "time": time.time_ns() // 10**9}
+        event = {"event": "Came", "properties": {**properties, "$insert_id": "came-1"}}
+        ask("/import?strict=1&", json.dumps([event]).encode())
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        exported = ask(f"/api/2.0/export?from_date=2026-01-01&to_date={today}&")
+        assert '"distinct_id":"ada"' in exported
+        for _ in range(60):
+            ask("/api/query/funnels/list?")
+        with pytest.raises(urllib.error.HTTPError, match="429"):
+            ask("/api/query/funnels/list?")
 
 
 def test_ctrl_c_ends_the_sandbox_without_a_traceback() -> None:

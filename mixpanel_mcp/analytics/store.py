@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # `time` and `processed` are milliseconds since the epoch, UTC. `properties` is the JSON object
 # without what has a column of its own, so that an export can put it together again as text.
+# `canonical_ids` holds the ids that were merged into another one; reports count by that one.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS events (
     event VARCHAR NOT NULL,
@@ -30,12 +31,10 @@ CREATE TABLE IF NOT EXISTS groups (
     properties JSON NOT NULL,
     PRIMARY KEY (group_key, group_id)
 );
-CREATE OR REPLACE VIEW counted_events AS
-    SELECT event, distinct_id, time, insert_id, processed, properties
-    FROM events
-    QUALIFY row_number() OVER (
-        PARTITION BY event, distinct_id, time, insert_id ORDER BY rowid DESC
-    ) = 1;
+CREATE TABLE IF NOT EXISTS canonical_ids (
+    distinct_id VARCHAR PRIMARY KEY,
+    canonical_id VARCHAR NOT NULL
+);
 """
 
 _ROWS_PER_PIECE = 2_000
@@ -49,6 +48,7 @@ class Store:
         self._lock = threading.RLock()
         self._in_transaction = False
         self.run(_SCHEMA)
+        ((self._database,),) = self.rows("SELECT current_database()")
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         with self._lock:
@@ -85,6 +85,7 @@ class Store:
             # A cursor is a connection of its own: it sees a snapshot and needs no lock.
             cursor = self._connection.cursor()
         try:
+            cursor.execute("USE " + _quoted(self._database))
             cursor.execute(sql, dict(parameters or {}))
             while piece := cursor.fetchmany(_ROWS_PER_PIECE):
                 yield piece
@@ -105,4 +106,14 @@ def open_store(path: Path | None = None) -> Store:
     """
     import duckdb  # noqa: PLC0415  # heavy, and an optional extra
 
-    return Store(duckdb.connect(":memory:" if path is None else str(path)))
+    if path is not None:
+        return Store(duckdb.connect(str(path)))
+    connection = duckdb.connect(":memory:")
+    # Compressed, a million events take about half the memory; only an attached database can be.
+    connection.execute("ATTACH ':memory:' AS compressed (COMPRESS)")
+    connection.execute("USE compressed")
+    return Store(connection)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

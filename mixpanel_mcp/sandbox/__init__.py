@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
 
+    from mixpanel_mcp.sandbox.state import IdMerge
+
 __all__ = [
     "PASSWORD",
     "PROJECT_ID",
@@ -35,8 +37,14 @@ def create_app(
     demo: bool = True,
     data: Path | None = None,
     today: Callable[[], date] | None = None,
+    id_merge: IdMerge | None = None,
+    limits: bool = False,
 ) -> Starlette:
-    """Build the ASGI application; `today` sets the day it lives in."""
+    """Build the ASGI application; `today` sets the day it lives in.
+
+    `id_merge` is how a new project tells who is who: `original`, unless told otherwise.
+    With `limits` it refuses what Mixpanel's rate limits would refuse.
+    """
     from mixpanel_mcp.sandbox import app  # noqa: PLC0415  # heavy
 
-    return app.create_app(demo=demo, data=data, today=today)
+    return app.create_app(demo=demo, data=data, today=today, id_merge=id_merge, limits=limits)

@@ -12,21 +12,30 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mixpanel_mcp.sandbox import (
+    cohorts,
     controls,
     engage,
+    event_reports,
     export,
+    funnel_reports,
     ingestion,
+    insights_reports,
     pipelines,
     profiles,
-    reports,
+    retention_reports,
+    segmentation_reports,
 )
 from mixpanel_mcp.sandbox.clock import Clock
 from mixpanel_mcp.sandbox.engage import EngageSessions
 from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
+from mixpanel_mcp.sandbox.jql import routes as jql
+from mixpanel_mcp.sandbox.jql.scripts import Scripts
+from mixpanel_mcp.sandbox.queries import answering
+from mixpanel_mcp.sandbox.rate_limits import RateLimits, RateLimitsMiddleware
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.requests_log import RequestsLog, RequestsLogMiddleware
-from mixpanel_mcp.sandbox.state import Project
+from mixpanel_mcp.sandbox.state import IdMerge, Project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -46,16 +55,30 @@ _INGESTION: tuple[tuple[str, list[str], Endpoint], ...] = (
 )
 _QUERY: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/engage", ["POST"], engage.query_profiles),
-    ("/funnels/list", ["GET"], reports.list_funnels),
-    ("/funnels", ["GET"], reports.query_funnel),
-    ("/insights", ["GET"], reports.query_insights),
-    ("/cohorts/list", ["POST"], reports.list_cohorts),
-    ("/jql", ["POST"], reports.query_jql),
+    ("/funnels/list", ["GET"], answering(funnel_reports.list_funnels)),
+    ("/funnels", ["GET"], answering(funnel_reports.query_funnel)),
+    ("/insights", ["GET"], answering(insights_reports.query_insights)),
+    ("/retention", ["GET"], answering(retention_reports.query_retention)),
+    ("/retention/addiction", ["GET"], answering(retention_reports.query_frequency)),
+    ("/segmentation", ["GET"], answering(segmentation_reports.query_segmentation)),
+    ("/segmentation/numeric", ["GET"], answering(segmentation_reports.query_ranges)),
+    ("/segmentation/sum", ["GET"], answering(segmentation_reports.query_sums)),
+    ("/segmentation/average", ["GET"], answering(segmentation_reports.query_averages)),
+    ("/events", ["GET"], answering(event_reports.query_totals)),
+    ("/events/top", ["GET"], answering(event_reports.query_top_events)),
+    ("/events/names", ["GET"], answering(event_reports.query_names)),
+    ("/events/properties", ["GET"], answering(event_reports.query_properties)),
+    ("/events/properties/top", ["GET"], answering(event_reports.query_top_properties)),
+    ("/events/properties/values", ["GET"], answering(event_reports.query_top_values)),
+    ("/stream/query", ["GET"], answering(event_reports.query_activity)),
+    ("/cohorts/list", ["POST"], answering(cohorts.list_cohorts)),
+    ("/jql", ["POST"], jql.query_jql),
 )
 _DATA: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/export", ["GET"], export.export),
     ("/nessie/pipeline/jobs", ["GET"], pipelines.list_pipelines),
     ("/nessie/pipeline/status", ["GET"], pipelines.show_status),
+    ("/nessie/pipeline/timeline", ["GET"], pipelines.show_timeline),
     ("/nessie/pipeline/create", ["POST"], pipelines.create),
     ("/nessie/pipeline/edit", ["POST"], pipelines.edit),
     ("/nessie/pipeline/cancel", ["POST"], pipelines.cancel),
@@ -66,6 +89,7 @@ _CONTROLS: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/funnels", ["POST"], controls.save_funnel),
     ("/insights", ["POST"], controls.save_insights),
     ("/cohorts", ["POST"], controls.save_cohort),
+    ("/groups", ["POST"], controls.declare_group),
     ("/faults", ["POST"], controls.order_fault),
     ("/requests", ["GET"], controls.list_requests),
     ("/reset", ["POST"], controls.reset),
@@ -77,16 +101,21 @@ def create_app(
     demo: bool = True,
     data: Path | None = None,
     today: Callable[[], date] | None = None,
+    id_merge: IdMerge | None = None,
+    limits: bool = False,
 ) -> Starlette:
     """Build the application. Its data is opened at the start, or by the first request."""
     faults, requests_log = Faults(), RequestsLog()
+    rate_limits = RateLimits() if limits else None
     project = Project(
         Clock(today),
         demo=demo,
         data=data,
+        id_merge=id_merge,
         faults=faults,
         requests_log=requests_log,
         sessions=EngageSessions(),
+        rate_limits=rate_limits,
     )
 
     @asynccontextmanager
@@ -100,6 +129,7 @@ def create_app(
         middleware=[
             Middleware(LoopbackMiddleware),
             Middleware(RequestsLogMiddleware, requests_log),
+            *([Middleware(RateLimitsMiddleware, rate_limits)] if rate_limits else []),
             Middleware(FaultsMiddleware, faults),
             Middleware(_OpenMiddleware, project),
         ],
@@ -112,6 +142,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.project = project
+    app.state.scripts = Scripts()
     return app
 
 

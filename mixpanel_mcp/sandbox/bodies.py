@@ -33,6 +33,8 @@ class Submission:
 
     data: Any
     switches: dict[str, str]
+    size: int = 0
+    """Of what was sent, unpacked, in bytes."""
 
     def on(self, name: str) -> bool:
         """Tell whether a 0/1 switch is on; only `1` is defined to mean so."""
@@ -52,7 +54,8 @@ async def read_submission(request: Request) -> Submission:
     """
     switches = dict(request.query_params)
     if request.method == "GET":
-        return Submission(_records(switches.pop("data", "")), switches)
+        data = switches.pop("data", "")
+        return Submission(_records(data), switches, len(data.encode()))
     body = await read_body(request)
     return await to_thread.run_sync(_submission, body, content_type(request), switches)
 
@@ -101,11 +104,11 @@ def too_large() -> Exception:
 
 def _submission(body: bytes, kind: str, switches: dict[str, str]) -> Submission:
     if kind == "application/x-ndjson":
-        return Submission(_json_lines(body), switches)
+        return Submission(_json_lines(body), switches, len(body))
     if kind == "application/json" or body.lstrip()[:1] in (b"[", b"{"):
-        return Submission(_json(body), switches)
+        return Submission(_json(body), switches, len(body))
     form = dict(parse_form(body))
-    return Submission(_records(form.pop("data", "")), switches | form)
+    return Submission(_records(form.pop("data", "")), switches | form, len(body))
 
 
 def _unzip(body: bytes) -> bytes:

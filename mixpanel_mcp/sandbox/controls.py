@@ -5,17 +5,30 @@ They want the sandbox's credentials and no `Origin`, so that no web page can rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from anyio import to_thread
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from starlette.responses import JSONResponse, Response
 
+from mixpanel_mcp.analytics.expressions import Bindings, Subject, condition, segment
 from mixpanel_mcp.sandbox.authentication import is_service_account
 from mixpanel_mcp.sandbox.bodies import read_body
 from mixpanel_mcp.sandbox.clock import moment
+from mixpanel_mcp.sandbox.data_groups import data_group_id, declare
 from mixpanel_mcp.sandbox.faults import Fault
 from mixpanel_mcp.sandbox.json_values import NotJsonError, is_object, parse_json, write_json
+from mixpanel_mcp.sandbox.parameters import YEARS
 from mixpanel_mcp.sandbox.replies import RefusedError
 from mixpanel_mcp.sandbox.state import project_of
 
@@ -25,13 +38,34 @@ if TYPE_CHECKING:
 Body = TypeVar("Body", bound=BaseModel)
 
 
+def _condition_on(subject: Subject) -> Callable[[str], str]:
+    """Check what can only be computed later. The place of a fault is in the message."""
+
+    def check(text: str) -> str:
+        condition(text, subject, Bindings())
+        return text
+
+    return check
+
+
+def _day(text: str) -> str:
+    if date.fromisoformat(text).year not in YEARS:
+        raise ValueError(f"must lie in a year from {YEARS[0]} to {YEARS[-1]}")
+    return text
+
+
+EventCondition = Annotated[str, AfterValidator(_condition_on(Subject.EVENTS))]
+ProfileCondition = Annotated[str, AfterValidator(_condition_on(Subject.PROFILES))]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$"), AfterValidator(_day)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
 class FunnelStep(_Body):
     event: str = Field(min_length=1)
-    where: str | None = None
+    where: EventCondition | None = None
 
 
 class SavedFunnel(_Body):
@@ -44,7 +78,7 @@ class SavedFunnel(_Body):
 class InsightsEvent(_Body):
     event: str = Field(min_length=1)
     math: Literal["total", "unique"] = "total"
-    where: str | None = None
+    where: EventCondition | None = None
 
 
 class SavedInsights(_Body):
@@ -53,13 +87,26 @@ class SavedInsights(_Body):
     breakdown: str | None = None
     unit: Literal["hour", "day", "week", "month"] = "day"
     chart: Literal["line", "bar", "table"] = "line"
-    from_date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
-    to_date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    from_date: Day
+    to_date: Day
+
+    @model_validator(mode="after")
+    def _in_order(self) -> SavedInsights:
+        if self.from_date > self.to_date:
+            raise ValueError("from_date cannot be later than to_date")
+        return self
+
+    @field_validator("breakdown")
+    @classmethod
+    def _readable(cls, breakdown: str | None) -> str | None:
+        if breakdown and breakdown.startswith(("properties[", "user[")):
+            segment(breakdown, Subject.EVENTS, Bindings())
+        return breakdown
 
 
 class SavedCohort(_Body):
     name: str = Field(min_length=1)
-    where: str | None = None
+    where: ProfileCondition | None = None
     distinct_ids: list[str] | None = None
 
     @model_validator(mode="after")
@@ -67,6 +114,10 @@ class SavedCohort(_Body):
         if (self.where is None) == (self.distinct_ids is None):
             raise ValueError("a cohort is defined by where or by distinct_ids")
         return self
+
+
+class DeclaredGroup(_Body):
+    group_key: str = Field(min_length=1)
 
 
 class Reset(_Body):
@@ -91,6 +142,13 @@ async def save_cohort(request: Request) -> Response:
     created = moment(project.clock.now()).strftime("%Y-%m-%d %H:%M:%S")
     identifier = await to_thread.run_sync(project.save, "cohort", {**body, "created": created})
     return JSONResponse({"id": identifier})
+
+
+async def declare_group(request: Request) -> Response:
+    key = (await _read(request, DeclaredGroup)).group_key
+    await to_thread.run_sync(declare, project_of(request), [key])
+    # As a text: not every JSON parser keeps 64 bits.
+    return JSONResponse({"data_group_id": str(data_group_id(key))})
 
 
 async def order_fault(request: Request) -> Response:

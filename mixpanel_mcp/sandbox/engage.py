@@ -2,7 +2,8 @@
 
 Sources: `query.openapi.yaml#/engage`, reference page `engage-query`. `total` is the number of all
 matches, as official helpers use it; the specification calls it the number in the payload. A
-distinct_id that a cohort has and no profile belongs to comes without `$properties`.
+distinct_id that a cohort has and no profile belongs to comes without `$properties`. With
+`data_group_id` the profiles are those of groups, and `$distinct_id` is the id of each group.
 """
 
 from __future__ import annotations
@@ -16,9 +17,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from anyio import to_thread
 from starlette.responses import JSONResponse, Response
 
-from mixpanel_mcp.analytics.profiles import profile_ids, read_profiles
+from mixpanel_mcp.analytics.expressions import Bindings, ExpressionError, Subject, condition
+from mixpanel_mcp.analytics.profile_queries import (
+    Behavior,
+    Behaviors,
+    ProfileQuery,
+    matching_ids,
+    shown_profiles,
+    window,
+)
+from mixpanel_mcp.analytics.selectors import Selector
 from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.bodies import parse_form, read_body
+from mixpanel_mcp.sandbox.clock import SECOND
+from mixpanel_mcp.sandbox.cohorts import members
+from mixpanel_mcp.sandbox.data_groups import group_key_of
 from mixpanel_mcp.sandbox.json_values import (
     JsonObject,
     NotJsonError,
@@ -29,7 +42,6 @@ from mixpanel_mcp.sandbox.json_values import (
     write_json,
 )
 from mixpanel_mcp.sandbox.parameters import Parameters
-from mixpanel_mcp.sandbox.replies import not_computed
 from mixpanel_mcp.sandbox.state import Project, project_of
 
 if TYPE_CHECKING:
@@ -37,15 +49,22 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 1_000
 
+_BEHAVIORS = "behaviors must be a JSON array of objects with window, name and event_selectors"
+_LAST_SECOND = 10**11
 _MOST_SESSIONS = 100
 
 
 class EngageQuery(NamedTuple):
     """What selects the profiles, and must stay the same from page to page."""
 
+    where: str | None
     distinct_ids: tuple[str, ...] | None
     cohort: int | None
     include_all_users: bool
+    behaviors: Behaviors | None
+    """As of now, unless said otherwise: the next page then asks of another now."""
+    group_key: str | None
+    """Of groups, where their profiles are asked for."""
 
 
 class EngageSessions:
@@ -93,12 +112,17 @@ def _answer(project: Project, parameters: Parameters) -> Response:
         if resumed is None:
             raise parameters.refuse("request for page in uncached query for params")
         distinct_ids = resumed
-    shown = distinct_ids[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+    shown = shown_profiles(
+        project.store,
+        distinct_ids[page * PAGE_SIZE : (page + 1) * PAGE_SIZE],
+        output_properties,
+        query.group_key,
+    )
     return JSONResponse(
         {
             "page": page,
             "page_size": PAGE_SIZE,
-            "results": _results(project, shown, output_properties),
+            "results": shown,
             "session_id": session_id,
             "status": "ok",
             "total": len(distinct_ids),
@@ -107,57 +131,36 @@ def _answer(project: Project, parameters: Parameters) -> Response:
 
 
 def _query(project: Project, parameters: Parameters) -> EngageQuery:
-    """Check what selects the profiles, first what is wrong, then what is not computed."""
     parameters.integer("workspace_id")
-    parameters.integer("as_of_timestamp", least=0)
-    where = parameters.expression("where") or parameters.expression("selector")
+    as_of = parameters.integer("as_of_timestamp", least=0, most=_LAST_SECOND)
+    where = parameters.condition("where", Subject.PROFILES)
+    if where is None:
+        where = parameters.condition("selector", Subject.PROFILES)
     behaviors = _behaviors(parameters)
     cohort = _cohort(project, parameters)
-    if behaviors is not None and cohort is not None:
+    if parameters.text("behaviors") is not None and cohort is not None:
         raise parameters.refuse("behaviors and filter_by_cohort are mutually exclusive")
-    distinct_ids = _distinct_ids(parameters)
-    include_all_users = parameters.switch("include_all_users")
-    if where is not None:
-        raise not_computed("where expressions")
-    if behaviors is not None:
-        raise not_computed("behaviors")
-    if parameters.text("data_group_id") is not None:
-        raise not_computed("queries of group profiles (data_group_id)")
-    if cohort is not None and "where" in project.saved("cohort")[cohort]:
-        raise not_computed("cohorts that are defined by where")
-    return EngageQuery(distinct_ids, cohort, include_all_users is not False)
+    now = project.clock.now() if as_of is None else as_of * SECOND
+    return EngageQuery(
+        where=where,
+        distinct_ids=_distinct_ids(parameters),
+        cohort=cohort,
+        include_all_users=parameters.switch("include_all_users") is not False,
+        behaviors=Behaviors(behaviors, now) if behaviors else None,
+        group_key=_group_key(project, parameters),
+    )
 
 
 def _matches(project: Project, query: EngageQuery) -> list[str]:
-    known = profile_ids(project.store)
-    matches = known
-    if query.cohort is not None:
-        members: list[str] = project.saved("cohort")[query.cohort]["distinct_ids"]
-        profiled = set(known)
-        everyone = query.include_all_users
-        matches = sorted(each for each in set(members) if everyone or each in profiled)
-    if query.distinct_ids is not None:
-        wanted = set(query.distinct_ids)
-        matches = [each for each in matches if each in wanted]
-    return matches
-
-
-def _results(
-    project: Project, distinct_ids: list[str], output_properties: list[str] | None
-) -> list[dict[str, Any]]:
-    profiles = read_profiles(project.store, distinct_ids)
-    results: list[dict[str, Any]] = []
-    for distinct_id in distinct_ids:
-        result: dict[str, Any] = {"$distinct_id": distinct_id}
-        properties = profiles.get(distinct_id)
-        if properties is not None:
-            result["$properties"] = {
-                name: value
-                for name, value in properties.items()
-                if output_properties is None or name in output_properties
-            }
-        results.append(result)
-    return results
+    asked = ProfileQuery(
+        where=query.where,
+        distinct_ids=query.distinct_ids,
+        members=None if query.cohort is None else members(project, query.cohort),
+        include_all_users=query.include_all_users,
+        behaviors=query.behaviors,
+        group_key=query.group_key,
+    )
+    return matching_ids(project.store, asked)
 
 
 def _distinct_ids(parameters: Parameters) -> tuple[str, ...] | None:
@@ -169,23 +172,56 @@ def _distinct_ids(parameters: Parameters) -> tuple[str, ...] | None:
     return None if many is None else tuple(many)
 
 
-def _behaviors(parameters: Parameters) -> list[Any] | None:
+def _group_key(project: Project, parameters: Parameters) -> str | None:
+    identifier = parameters.integer("data_group_id", least=-(2**63))
+    if identifier is None:
+        return None
+    key = group_key_of(project, identifier)
+    if key is None:
+        raise parameters.refuse(f"data group {identifier} does not exist in this project")
+    return key
+
+
+def _behaviors(parameters: Parameters) -> tuple[Behavior, ...]:
     text = parameters.text("behaviors")
     if text is None:
-        return None
+        return ()
     try:
         behaviors = parse_json(text)
     except NotJsonError:
         behaviors = None
-    if not is_list(behaviors) or not all(map(_is_behavior, behaviors)):
-        raise parameters.refuse(
-            "behaviors must be a JSON array of objects with window, name and event_selectors"
-        )
-    return behaviors
+    if not is_list(behaviors):
+        raise parameters.refuse(_BEHAVIORS)
+    return tuple(_behavior(parameters, each) for each in behaviors)
 
 
-def _is_behavior(value: object) -> bool:
-    return is_object(value) and {"window", "name", "event_selectors"} <= value.keys()
+def _behavior(parameters: Parameters, given: object) -> Behavior:
+    if not is_object(given):
+        raise parameters.refuse(_BEHAVIORS)
+    name, selectors = given.get("name"), given.get("event_selectors")
+    if not isinstance(name, str) or not is_list(selectors) or not selectors:
+        raise parameters.refuse(_BEHAVIORS)
+    try:
+        window(str(given.get("window")))
+    except ValueError as error:
+        raise parameters.refuse(f"behaviors: {error}") from error
+    return Behavior(
+        name=name,
+        window=str(given["window"]),
+        selectors=tuple(_selector(parameters, each) for each in selectors),
+    )
+
+
+def _selector(parameters: Parameters, given: object) -> Selector:
+    event = given.get("event") if is_object(given) else None
+    where = given.get("selector") if is_object(given) else None
+    if not isinstance(event, str) or not isinstance(where, str | None):
+        raise parameters.refuse(_BEHAVIORS)
+    try:
+        condition(where or "true", Subject.EVENTS, Bindings())
+    except ExpressionError as error:
+        raise parameters.refuse(f"behaviors: {where!r:.100} is no selector: {error}") from error
+    return Selector(event, where or None)
 
 
 def _cohort(project: Project, parameters: Parameters) -> int | None:

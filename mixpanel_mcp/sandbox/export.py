@@ -1,7 +1,7 @@
 """The raw export: `/api/2.0/export`.
 
 Source: `export.openapi.yaml`. Events come in the order they were stored and may repeat: an export
-is never de-duplicated. The refusals are plain text.
+is never de-duplicated. The refusals are plain text. `distinct_id` is the canonical one.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from anyio import to_thread
 from starlette.responses import Response, StreamingResponse
 
-from mixpanel_mcp.analytics.events import export_lines
+from mixpanel_mcp.analytics.raw_export import export_lines
 from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.clock import midnight
 from mixpanel_mcp.sandbox.parameters import Parameters
-from mixpanel_mcp.sandbox.replies import not_computed, refused_plainly
+from mixpanel_mcp.sandbox.replies import refused_plainly
 from mixpanel_mcp.sandbox.state import Project, project_of
 
 if TYPE_CHECKING:
@@ -52,13 +52,13 @@ def _pieces(project: Project, parameters: Parameters) -> Iterator[bytes]:
     names = parameters.texts("event")
     limit = parameters.integer("limit", most=MOST_EVENTS)
     time_in_ms = parameters.switch("time_in_ms")
-    if parameters.expression("where") is not None:
-        raise not_computed("where expressions")
+    where = parameters.condition("where")
     return export_lines(
         project.store,
         from_time=midnight(from_date),
         to_time=midnight(to_date + timedelta(days=1)),
         names=names,
+        where=where,
         limit=limit,
         time_in_ms=bool(time_in_ms),
     )

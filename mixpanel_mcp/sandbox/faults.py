@@ -1,8 +1,7 @@
 """Faults on order: the answers that a client must survive, and that a healthy server never gives.
 
-Sources of the bodies: `ingestion.openapi.yaml` (`RateLimitExceeded`), field reports for the query
-API and the raw export. A `429`, `500`, `reset` or `zero` happens before the request is looked at; a
-`slow` or `cut` request is carried out.
+A `429`, `500`, `reset` or `zero` happens before the request is looked at; a `slow` or `cut` request
+is carried out.
 """
 
 from __future__ import annotations
@@ -14,18 +13,12 @@ from anyio import move_on_after
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from mixpanel_mcp.sandbox.credentials import PROJECT_ID
+from mixpanel_mcp.sandbox.rate_replies import echo, too_fast, too_many_exports, too_many_queries
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _CUT_AFTER = 64 * 1024
-_CONCURRENT = "too many export requests in progress for this project"
-_TOO_FAST = "Project exceeded rate limits. Please retry the request with exponential backoff."
-_HOUR_FULL = (
-    f"Query rate limit exceeded for project_id: {PROJECT_ID}. 1/5 queries running concurrently"
-    " and 60/60 queries running in the last hour."
-)
 
 
 class Fault(BaseModel):
@@ -138,23 +131,22 @@ async def _drop(scope: Scope, receive: Receive, *, at_once: bool) -> None:
 
 
 def _answer(kind: Literal["429", "500", "zero"], scope: Scope) -> Response:
+    path: str = scope["path"]
     if kind == "zero":
         return PlainTextResponse("0")
-    return JSONResponse(_body(kind, scope), int(kind))
+    if kind == "500":
+        return JSONResponse(_internal_error(scope), 500)
+    if not path.startswith("/api/"):
+        return too_fast(path, strict=True)
+    if path == "/api/2.0/export" or "/nessie/" in path:
+        return too_many_exports()
+    return too_many_queries(scope, running=1, in_hour=61)
 
 
-def _body(kind: Literal["429", "500"], scope: Scope) -> dict[str, Any]:
+def _internal_error(scope: Scope) -> dict[str, Any]:
     path: str = scope["path"]
-    query = scope["query_string"].decode("ascii", errors="replace")
-    request = path + (f"?{query}" if query else "")
     if path == "/import":
-        if kind == "429":
-            return {"code": 429, "error": _TOO_FAST, "status": "Too Many Requests"}
         return {"code": 500, "error": "Internal error", "status": "Internal Server Error"}
     if not path.startswith("/api/"):
-        return {"error": _TOO_FAST if kind == "429" else "Internal error", "status": 0}
-    if kind == "500":
-        return {"request": request, "error": "Internal error", "status": "error"}
-    if path == "/api/2.0/export" or "/nessie/" in path:
-        return {"error": _CONCURRENT, "status": "error"}
-    return {"request": request, "error": _HOUR_FULL, "status": "error"}
+        return {"error": "Internal error", "status": 0}
+    return {"request": echo(scope), "error": "Internal error", "status": "error"}

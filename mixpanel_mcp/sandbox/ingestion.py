@@ -16,9 +16,10 @@ from mixpanel_mcp.analytics.events import Event, add_events
 from mixpanel_mcp.sandbox.acknowledgement import Receipt, acknowledge
 from mixpanel_mcp.sandbox.authentication import is_our_token, require_importer
 from mixpanel_mcp.sandbox.bodies import MissingDataError, Submission, read_submission
-from mixpanel_mcp.sandbox.identities import IDENTITY_EVENTS, Identities
+from mixpanel_mcp.sandbox.identities import OriginalIdentities, is_identity
 from mixpanel_mcp.sandbox.json_values import is_object
 from mixpanel_mcp.sandbox.replies import refused_ingestion
+from mixpanel_mcp.sandbox.simplified_identities import SimplifiedIdentities
 from mixpanel_mcp.sandbox.state import Project, project_of
 from mixpanel_mcp.sandbox.validation import (
     InvalidRecordError,
@@ -43,7 +44,7 @@ async def track(request: Request) -> Response:
     except MissingDataError as error:
         nothing = Submission([], dict(request.query_params))
         return acknowledge(nothing, Receipt(error=str(error)))
-    check_count(submission)
+    admit(request, submission)
     caller = None
     if submission.on("ip") and request.client:
         caller = hashlib.sha256(request.client.host.encode()).hexdigest()[:32]
@@ -61,14 +62,18 @@ async def import_events(request: Request) -> Response:
         raise refused_ingestion(
             400, str(error), num_records_imported=0, failed_records=[]
         ) from error
-    check_count(submission)
+    admit(request, submission)
     work = _import_strictly if submission.switches.get("strict") == "1" else _import_leniently
     return await to_thread.run_sync(work, project_of(request), submission)
 
 
-def check_count(submission: Submission) -> None:
+def admit(request: Request, submission: Submission) -> None:
+    """Let a batch in that is neither too large nor too soon, or refuse."""
     if len(submission.records) > MOST_RECORDS:
         raise refused_ingestion(413, f"request exceeds max limit of {MOST_RECORDS} records")
+    rate_limits = project_of(request).rate_limits
+    if rate_limits is not None:
+        rate_limits.admit(request.url.path, submission)
 
 
 def _track(project: Project, submission: Submission, caller: str | None) -> Response:
@@ -119,13 +124,13 @@ def _store(
     receipt = Receipt()
     events: list[Event] = []
     with project.store.transaction():
-        identities = Identities(project.store, records)
+        identities = _identities(project, records)
         for index, record in enumerate(records):
             try:
-                if _is_identity(record) and (importing or _has_our_token(record)):
+                if is_identity(record) and (importing or _has_our_token(record)):
                     event = identities.event(record, project.clock.now(), importing=importing)
                 else:
-                    event = check(record)
+                    event = check(identities.identified(record))
             except InvalidRecordError as error:
                 receipt.failures.append(_failure(index, record, error))
                 continue
@@ -133,9 +138,16 @@ def _store(
             # `bot-traffic`: an event with a truthy `$ignore` is dropped without a word.
             if event and not _properties(record).get("$ignore"):
                 events.append(event)
+                identities.note(record, event)
         add_events(project.store, events)
         identities.save()
     return receipt
+
+
+def _identities(project: Project, records: list[Any]) -> OriginalIdentities | SimplifiedIdentities:
+    if project.id_merge == "simplified":
+        return SimplifiedIdentities(project.store)
+    return OriginalIdentities(project.store, records)
 
 
 def _failure(index: int, record: object, error: InvalidRecordError) -> dict[str, Any]:
@@ -145,11 +157,6 @@ def _failure(index: int, record: object, error: InvalidRecordError) -> dict[str,
         "field": error.field.encode(errors="replace").decode(),
         "message": error.message.encode(errors="replace").decode(),
     }
-
-
-def _is_identity(record: object) -> bool:
-    name = record.get("event") if is_object(record) else None
-    return isinstance(name, str) and name in IDENTITY_EVENTS
 
 
 def _has_our_token(record: object) -> bool:

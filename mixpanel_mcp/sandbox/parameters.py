@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from mixpanel_mcp.analytics.expressions import (
+    Bindings,
+    ExpressionError,
+    Subject,
+    condition,
+    segment,
+)
 from mixpanel_mcp.sandbox.json_values import NotJsonError, is_list_of_text, is_utf8, parse_json
 from mixpanel_mcp.sandbox.replies import RefusedError, refused
 
@@ -14,9 +21,10 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+Choice = TypeVar("Choice", bound=str)
+
+YEARS = range(1900, 3000)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_STRING = re.compile(r"""("|')(?:[^"'\\]|\\.|(?!\1)["'])*\1""", re.DOTALL)
-_PAIRS = {")": "(", "]": "["}
 
 
 class Parameters:
@@ -46,9 +54,9 @@ class Parameters:
         value = self.text(name)
         if value is None:
             return None
-        if not re.fullmatch(r"-?\d{1,18}", value):
+        number = int(value) if re.fullmatch(r"-?\d{1,19}", value, re.ASCII) else None
+        if number is None or not -(2**63) <= number < 2**63:
             raise self.refuse(f"{name} must be an integer")
-        number = int(value)
         if number < least:
             raise self.refuse(f"{name} must be at least {least}")
         if most is not None and number > most:
@@ -59,11 +67,14 @@ class Parameters:
         self.required(name)
         return self.integer(name, least=0) or 0
 
-    def choice(self, name: str, choices: Collection[str]) -> str | None:
+    def choice(self, name: str, choices: Collection[Choice]) -> Choice | None:
         value = self.text(name)
-        if value is not None and value not in choices:
-            raise self.refuse(f"{name} must be one of {', '.join(choices)}")
-        return value
+        if value is None:
+            return None
+        for choice in choices:
+            if choice == value:
+                return choice
+        raise self.refuse(f"{name} must be one of {', '.join(choices)}")
 
     def switch(self, name: str) -> bool | None:
         value = self.choice(name, ("true", "false", "1", "0"))
@@ -74,11 +85,15 @@ class Parameters:
         if value is None:
             return None
         try:
-            if _DATE.fullmatch(value):
-                return date.fromisoformat(value)
+            day = date.fromisoformat(value) if _DATE.fullmatch(value) else None
         except ValueError:
-            pass
-        raise self.refuse(f"{name} must be a date in YYYY-MM-DD format")
+            day = None
+        if day is None:
+            raise self.refuse(f"{name} must be a date in YYYY-MM-DD format")
+        # Mixpanel documents no such rule; further away the calendar of this program ends.
+        if day.year not in YEARS:
+            raise self.refuse(f"{name} must lie in a year from {YEARS[0]} to {YEARS[-1]}")
+        return day
 
     def required_dates(self) -> tuple[date, date]:
         self.required("from_date")
@@ -101,21 +116,19 @@ class Parameters:
             raise self.refuse(f"{name} must be a JSON array of strings")
         return items
 
-    def expression(self, name: str) -> str | None:
-        """Read a segmentation expression. Only what no expression may be is refused."""
-        value = self.text(name)
-        if value is not None and not is_balanced(value):
-            raise self.refuse(f"{name} is not a valid expression")
-        return value
+    def condition(self, name: str, subject: Subject = Subject.EVENTS) -> str | None:
+        """Read an expression that selects; one that cannot be read is refused with its place."""
+        return self._expression(name, lambda text: condition(text, subject, Bindings()))
 
+    def segment(self, name: str, subject: Subject = Subject.EVENTS) -> str | None:
+        """Read an expression whose values are the segments of a report."""
+        return self._expression(name, lambda text: segment(text, subject, Bindings()))
 
-def is_balanced(expression: str) -> bool:
-    """Tell whether quotes and brackets close. What lies between is not read yet."""
-    without_strings = _STRING.sub("", expression)
-    stack: list[str] = []
-    for character in without_strings:
-        if character in "([":
-            stack.append(character)
-        elif character in _PAIRS and (not stack or stack.pop() != _PAIRS[character]):
-            return False
-    return not stack and '"' not in without_strings and bool(expression.strip())
+    def _expression(self, name: str, check: Callable[[str], object]) -> str | None:
+        text = self.text(name)
+        if text is not None:
+            try:
+                check(text)
+            except ExpressionError as error:
+                raise self.refuse(f"{name} is not a valid expression: {error}") from error
+        return text

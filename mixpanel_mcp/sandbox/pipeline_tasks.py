@@ -67,14 +67,35 @@ def last_dispatched(pipeline: dict[str, Any], now: int) -> str:
 
 
 def pacific(time: datetime) -> str:
+    local, _ = _pacific(time)
+    return f"{local:%Y-%m-%d %H:%M:%S} US/Pacific"
+
+
+def day_syncs(pipeline: dict[str, Any], now: int) -> list[dict[str, Any]]:
+    """Group the syncs that have finished by the day whose data they moved."""
+    syncs: dict[str, list[str]] = {}
+    for task in tasks(pipeline, now):
+        if task.last_finish is not None:
+            day = moment(task.from_time).date().isoformat()
+            syncs.setdefault(day, []).append(_go_time(moment(task.last_finish)))
+    return [{"date": day, "sync_times": times, "status": "synced"} for day, times in syncs.items()]
+
+
+def _go_time(time: datetime) -> str:
+    """Write a time as Go prints it, on the Pacific coast."""
+    local, is_summer = _pacific(time)
+    return f"{local:%Y-%m-%d %H:%M:%S.%f} {'-0700 PDT' if is_summer else '-0800 PST'}"
+
+
+def _pacific(time: datetime) -> tuple[datetime, bool]:
     """Convert by the rule itself: not every machine has a time zone database."""
     standard = time - timedelta(hours=8)
     year = standard.year
     begin = _sunday(year, 3, 2).replace(hour=2)
     # Standard time of the moment at which daylight saving time ends, at two o'clock.
     end = _sunday(year, 11, 1).replace(hour=1)
-    local = standard + timedelta(hours=1 if begin <= standard < end else 0)
-    return f"{local:%Y-%m-%d %H:%M:%S} US/Pacific"
+    is_summer = begin <= standard < end
+    return standard + timedelta(hours=1 if is_summer else 0), is_summer
 
 
 def _windows(pipeline: dict[str, Any], now: int) -> Iterator[tuple[int, tuple[int, int]]]:

@@ -120,7 +120,7 @@ def checked_pipeline(form: Parameters, events: list[str], today: date) -> dict[s
     kind = PIPELINE_TYPES[type_name]
     destination = _destination(form, type_name, kind)
     source = form.choice("data_source", _sources(kind)) or "events"
-    where = form.expression("where")
+    where = form.condition("where")
     if where and source == "people":
         raise form.refuse("where is only valid when data_source is events")
     pipeline: dict[str, Any] = {

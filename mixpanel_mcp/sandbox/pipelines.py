@@ -2,7 +2,8 @@
 
 Sources: `data-pipelines.openapi.yaml`, pages `create-warehouse-pipeline`, `old-pipelines`. Nothing
 is ever sent anywhere. What the pages leave open: a dated pipeline whose window has passed no longer
-counts against the limit; an edit without `events` leaves them; an edit or a cancel answers `{}`.
+counts against the limit; an edit without `events` leaves them; an edit or a cancel answers `{}`;
+the timeline needs a name and shows the days of which something was synced.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.bodies import Pairs, content_type, parse_form, read_body
 from mixpanel_mcp.sandbox.credentials import PROJECT_ID
 from mixpanel_mcp.sandbox.parameters import Parameters
-from mixpanel_mcp.sandbox.pipeline_tasks import described, last_dispatched, tasks, window_end
+from mixpanel_mcp.sandbox.pipeline_tasks import (
+    day_syncs,
+    described,
+    last_dispatched,
+    tasks,
+    window_end,
+)
 from mixpanel_mcp.sandbox.pipeline_types import PIPELINE_TYPES, checked_pipeline
 from mixpanel_mcp.sandbox.replies import RefusedError, refused
 from mixpanel_mcp.sandbox.state import Project, project_of
@@ -58,6 +65,10 @@ async def list_pipelines(request: Request) -> Response:
 
 async def show_status(request: Request) -> Response:
     return await _answer(request, _status)
+
+
+async def show_timeline(request: Request) -> Response:
+    return await _answer(request, _timeline)
 
 
 async def create(request: Request) -> Response:
@@ -135,6 +146,10 @@ def _status(call: Call) -> dict[str, Any]:
     return states
 
 
+def _timeline(call: Call) -> dict[str, list[dict[str, Any]]]:
+    return {"day_syncs": day_syncs(_find(call).pipeline, call.project.clock.now())}
+
+
 def _create(call: Call) -> dict[str, list[str]]:
     project = call.project
     pipeline = checked_pipeline(call.form, call.all("events"), project.clock.today())
@@ -161,7 +176,7 @@ def _edit(call: Call) -> dict[str, Any]:
     for name, _ in call.pairs:
         if name not in editable:
             raise call.refuse(400, f"{name} of a {pipeline['type']} pipeline cannot be edited")
-    events, where = call.all("events"), call.form.expression("where")
+    events, where = call.all("events"), call.form.condition("where")
     if pipeline["trial"] and events:
         raise call.refuse(400, "a trial pipeline exports all events: events cannot be set")
     if events:

@@ -22,9 +22,10 @@ from mixpanel_mcp.analytics.profiles import (
 from mixpanel_mcp.sandbox.acknowledgement import Receipt, acknowledge
 from mixpanel_mcp.sandbox.authentication import is_our_token
 from mixpanel_mcp.sandbox.bodies import MissingDataError, Submission, read_submission
+from mixpanel_mcp.sandbox.canonical_ids import canonical_ids
 from mixpanel_mcp.sandbox.clock import moment
-from mixpanel_mcp.sandbox.identities import original_ids
-from mixpanel_mcp.sandbox.ingestion import check_count
+from mixpanel_mcp.sandbox.data_groups import declare
+from mixpanel_mcp.sandbox.ingestion import admit
 from mixpanel_mcp.sandbox.json_values import JsonObject, is_number, is_object
 from mixpanel_mcp.sandbox.profile_updates import (
     GROUP_VERBS,
@@ -76,17 +77,17 @@ async def _receive(request: Request, work: Callable[[Project, Submission], Recei
     except MissingDataError as error:
         nothing = Submission([], dict(request.query_params))
         return acknowledge(nothing, Receipt(error=str(error)))
-    check_count(submission)
+    admit(request, submission)
     return acknowledge(submission, await to_thread.run_sync(work, project_of(request), submission))
 
 
 def _update_profiles(project: Project, submission: Submission) -> Receipt:
     updates, receipt = _checked(submission, "$distinct_id", _profile_update)
     with project.store.transaction():
-        originals = original_ids(
+        canonical = canonical_ids(
             project.store, [each.distinct_id for each in updates if not each.ignore_alias]
         )
-        owners = [_owner(originals, each) for each in updates]
+        owners = [_owner(canonical, each) for each in updates]
         profiles: dict[str, Properties | None] = {**read_profiles(project.store, owners)}
         seen = moment(project.clock.now()).strftime(_TIME_FORMAT)
         touched: dict[str, Properties | None] = {}
@@ -110,13 +111,14 @@ def _update_groups(project: Project, submission: Submission) -> Receipt:
             after = updated(change.update, found.get(change.group))
             found[change.group] = touched[change.group] = after
         write_groups(project.store, touched)
+        declare(project, (key for key, _ in touched))
     return receipt
 
 
-def _owner(originals: dict[str, str], change: ProfileUpdate) -> str:
+def _owner(canonical: dict[str, str], change: ProfileUpdate) -> str:
     if change.ignore_alias:
         return change.distinct_id
-    return originals.get(change.distinct_id, change.distinct_id)
+    return canonical.get(change.distinct_id, change.distinct_id)
 
 
 def _checked(

@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from starlette.applications import Starlette
     from uvicorn import Server
+
+    from mixpanel_mcp.sandbox.state import IdMerge
 
 HOST = "127.0.0.1"
 
@@ -35,7 +38,12 @@ class RunningSandbox:
 
 @contextmanager
 def running_sandbox(
-    *, port: int = 0, demo: bool = True, data: Path | None = None
+    *,
+    port: int = 0,
+    demo: bool = True,
+    data: Path | None = None,
+    id_merge: IdMerge | None = None,
+    limits: bool = False,
 ) -> Generator[RunningSandbox]:
     """Serve on loopback while the block runs. Early requests wait until the data is ready.
 
@@ -46,7 +54,8 @@ def running_sandbox(
     if find_spec("duckdb") is None:
         raise SandboxUnavailableError
     listener = _listen(port)
-    thread = _ServingThread(listener, demo=demo, data=data)
+    create = partial(_create_app, demo=demo, data=data, id_merge=id_merge, limits=limits)
+    thread = _ServingThread(listener, create)
     try:
         if data is not None:
             # A file may be locked or foreign: better said now than by a server that is not there.
@@ -62,11 +71,10 @@ def running_sandbox(
 class _ServingThread(threading.Thread):
     """Imports, loads and serves beside its caller, who need not wait for any of it."""
 
-    def __init__(self, listener: socket.socket, *, demo: bool, data: Path | None) -> None:
+    def __init__(self, listener: socket.socket, create: Callable[[], Starlette]) -> None:
         super().__init__(name="mixpanel-sandbox", daemon=True)
         self._listener = listener
-        self._demo = demo
-        self._data = data
+        self._create = create
         self._app: Starlette | None = None
         self._server: Server | None = None
         self._stopping = threading.Event()
@@ -75,13 +83,14 @@ class _ServingThread(threading.Thread):
         self._ended = threading.Event()
 
     def open(self) -> None:
-        self._create_app().state.project.open()
+        self._app = self._create()
+        self._app.state.project.open()
 
     def run(self) -> None:
         try:
             from mixpanel_mcp.sandbox.server import sandbox_server  # noqa: PLC0415  # heavy
 
-            self._server = sandbox_server(self._app or self._create_app())
+            self._server = sandbox_server(self._app or self._create())
             if not self._stopping.is_set():
                 self._server.run(sockets=[self._listener])
         finally:
@@ -101,11 +110,13 @@ class _ServingThread(threading.Thread):
         if self.ident is not None:
             self._ended.wait(_SECONDS_TO_STOP)
 
-    def _create_app(self) -> Starlette:
-        from mixpanel_mcp.sandbox.app import create_app  # noqa: PLC0415  # heavy
 
-        self._app = create_app(demo=self._demo, data=self._data)
-        return self._app
+def _create_app(
+    *, demo: bool, data: Path | None, id_merge: IdMerge | None, limits: bool
+) -> Starlette:
+    from mixpanel_mcp.sandbox.app import create_app  # noqa: PLC0415  # heavy
+
+    return create_app(demo=demo, data=data, id_merge=id_merge, limits=limits)
 
 
 def _listen(port: int) -> socket.socket:

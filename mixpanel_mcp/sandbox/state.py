@@ -21,16 +21,21 @@ if TYPE_CHECKING:
     from mixpanel_mcp.sandbox.clock import Clock
     from mixpanel_mcp.sandbox.engage import EngageSessions
     from mixpanel_mcp.sandbox.faults import Faults
+    from mixpanel_mcp.sandbox.rate_limits import RateLimits
     from mixpanel_mcp.sandbox.requests_log import RequestsLog
 
-Kind = Literal["funnel", "insights", "cohort", "pipeline", "project"]
+IdMerge = Literal["original", "simplified"]
+"""How a project tells who is who. As at Mixpanel, it stays what it was when data came."""
 
-# Ids start where nobody mistakes one kind for another.
+Kind = Literal["funnel", "insights", "cohort", "pipeline", "group", "project"]
+
+# Ids start where nobody mistakes one kind for another. A group's id follows from its key.
 _FIRST_IDS: dict[Kind, int] = {
     "funnel": 7001,
     "insights": 81001,
     "cohort": 5001,
     "pipeline": 1,
+    "group": 1,
     "project": 1,
 }
 
@@ -42,7 +47,7 @@ CREATE TABLE IF NOT EXISTS sandbox_saved (
     PRIMARY KEY (kind, id)
 )
 """
-_TABLES = ("events", "profiles", "groups", "sandbox_saved", "sandbox_merges")
+_TABLES = ("events", "profiles", "groups", "canonical_ids", "sandbox_saved", "sandbox_merges")
 
 
 class Project:
@@ -54,16 +59,20 @@ class Project:
         *,
         demo: bool,
         data: Path | None,
+        id_merge: IdMerge | None,
         faults: Faults,
         requests_log: RequestsLog,
         sessions: EngageSessions,
+        rate_limits: RateLimits | None,
     ) -> None:
         self.clock = clock
         self.faults = faults
         self.requests_log = requests_log
         self.sessions = sessions
+        self.rate_limits = rate_limits
         self._demo = demo
         self._data = data
+        self._id_merge: IdMerge | None = id_merge
         self._store: Store | None = None
         self._opening = threading.Lock()
 
@@ -74,6 +83,10 @@ class Project:
         return self._store
 
     @property
+    def id_merge(self) -> IdMerge:
+        return self._id_merge or "original"
+
+    @property
     def is_open(self) -> bool:
         return self._store is not None
 
@@ -81,14 +94,26 @@ class Project:
         """Open the data, and fill it where it is new. A second call does nothing.
 
         Raises:
-            SandboxUnavailableError: DuckDB is not installed, or the file cannot be used.
+            SandboxUnavailableError: DuckDB is not installed, or the file cannot be used, or its
+                project tells who is who in another way.
         """
         with self._opening:
             if self._store is None:
                 store = _opened(self._data)
-                if not _saved(store, "project"):
+                settings = _saved(store, "project")
+                if settings:
+                    self._settle_id_merge(settings[1]["id_merge"])
+                else:
                     self._fill(store, demo=self._demo)
                 self._store = store
+
+    def _settle_id_merge(self, of_the_file: IdMerge) -> None:
+        if self._id_merge not in (None, of_the_file):
+            raise SandboxUnavailableError(
+                f"The project in {self._data} has {of_the_file} ID merge, which cannot be changed"
+                " once a project has data. Leave --id-merge out, or use another file."
+            )
+        self._id_merge = of_the_file
 
     def close(self) -> None:
         with self._opening:
@@ -107,6 +132,8 @@ class Project:
         self.faults.clear()
         self.requests_log.clear()
         self.sessions.clear()
+        if self.rate_limits is not None:
+            self.rate_limits.clear()
 
     def saved(self, kind: Kind) -> dict[int, dict[str, Any]]:
         return _saved(self.store, kind)
@@ -136,7 +163,7 @@ class Project:
                 for kind, bodies in project.saved.items():
                     for identifier, body in enumerate(bodies, _FIRST_IDS[kind]):
                         _save(store, kind, identifier, body)
-            _save(store, "project", 1, {"demo": demo})
+            _save(store, "project", 1, {"demo": demo, "id_merge": self.id_merge})
 
 
 def project_of(request: Request) -> Project:

@@ -80,7 +80,7 @@ def invalid(field: str, rule: str) -> InvalidRecordError:
 def imported_event(record: object, now: int) -> Event:
     """Check an event by the rules of `/import?strict=1`."""
     name, properties = event_parts(record)
-    time = event_time(properties, now)
+    time = event_time(properties, now, whole=True)
     if time > now + HOUR:
         raise invalid("properties.time", "must not be more than 1 hour in the future")
     distinct_id = _known_id(properties, "distinct_id")
@@ -124,14 +124,17 @@ def event_parts(record: object) -> tuple[str, JsonObject]:
     return name, properties
 
 
-def event_time(properties: JsonObject, now: int) -> int:
-    """Read `time` as milliseconds. Ahead of now by up to an hour, it is now."""
+def event_time(properties: JsonObject, now: int, *, whole: bool = False) -> int:
+    """Read `time` as milliseconds. Ahead of now by up to an hour, it is now.
+
+    The official client for Python tracks parts of a second; where `whole`, they are refused.
+    """
     value = properties.get("time")
     if value is None:
         raise invalid("properties.time", "is required")
-    if not is_number(value) or not 0 <= value < _FIRST_NONSENSE or value != int(value):
+    if not is_number(value) or not 0 <= value < _FIRST_NONSENSE or (whole and value != int(value)):
         raise invalid("properties.time", "must be specified as seconds since epoch")
-    time = int(value) if value >= _FIRST_MILLISECONDS else int(value) * SECOND
+    time = int(value) if value >= _FIRST_MILLISECONDS else int(value * SECOND)
     if time < _EARLIEST:
         raise invalid("properties.time", "must not be before 1971-01-01")
     return now if now < time <= now + HOUR else time

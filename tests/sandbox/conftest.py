@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
-from sandbox_client import TODAY, SandboxClient
+from sandbox_client import SandboxClient, called_in_process
 
-from mixpanel_mcp.sandbox import create_app, running_sandbox
+from mixpanel_mcp.sandbox import running_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -17,12 +16,15 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def empty() -> AsyncIterator[SandboxClient]:
     """Call an empty project that lives on 10 March 2026."""
-    app = create_app(demo=False, today=lambda: TODAY)
-    app.state.project.open()
-    transport = httpx.ASGITransport(app=app)
-    async with SandboxClient(transport=transport, base_url="http://127.0.0.1") as client:
+    async with called_in_process(demo=False) as client:
         yield client
-    app.state.project.close()
+
+
+@pytest.fixture
+async def demo() -> AsyncIterator[SandboxClient]:
+    """Call the demo project as it is on 10 March 2026."""
+    async with called_in_process(demo=True) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from mixpanel_mcp.sandbox import PASSWORD, PROJECT_ID, TOKEN, USERNAME
+from mixpanel_mcp.sandbox import PASSWORD, PROJECT_ID, TOKEN, USERNAME, create_app
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from starlette.applications import Starlette
+
     from mixpanel_mcp.sandbox.state import Project
 
 TODAY = date(2026, 3, 10)
@@ -26,10 +32,14 @@ class SandboxClient(httpx.AsyncClient):
         super().__init__(auth=(USERNAME, PASSWORD), **options)
 
     @property
-    def project(self) -> Project:
-        """What lies behind the application, where it is called in this process."""
+    def app(self) -> Starlette:
+        """The application, where it is called in this process."""
         transport: Any = self._transport
-        return transport.app.state.project
+        return transport.app
+
+    @property
+    def project(self) -> Project:
+        return self.app.state.project
 
     async def track(self, *events: Any, **switches: str) -> httpx.Response:
         return await self.post("/track", params=switches, json=list(events))
@@ -55,6 +65,12 @@ class SandboxClient(httpx.AsyncClient):
         params = {"project_id": str(PROJECT_ID), **parameters}
         return await self.get(f"/api/query{path}", params=params)
 
+    async def answered(self, path: str, **parameters: str) -> Any:
+        """Ask the query API what it must not refuse."""
+        response = await self.query(path, **parameters)
+        assert response.status_code == 200, response.text
+        return response.json()
+
     async def query_profiles(self, **form: str) -> httpx.Response:
         params = {"project_id": str(PROJECT_ID)}
         return await self.post("/api/query/engage", params=params, data=form)
@@ -79,6 +95,17 @@ class SandboxClient(httpx.AsyncClient):
         return response.json()
 
 
+@asynccontextmanager
+async def called_in_process(**options: Any) -> AsyncGenerator[SandboxClient]:
+    """Call a sandbox of its own, which lives on 10 March 2026."""
+    app = create_app(today=lambda: TODAY, **options)
+    app.state.project.open()
+    transport = httpx.ASGITransport(app=app)
+    async with SandboxClient(transport=transport, base_url="http://127.0.0.1") as client:
+        yield client
+    app.state.project.close()
+
+
 def event(name: str = "Song played", /, **properties: Any) -> dict[str, Any]:
     """Make an event that nobody refuses."""
     return {
@@ -91,6 +118,14 @@ def event(name: str = "Song played", /, **properties: Any) -> dict[str, Any]:
             **properties,
         },
     }
+
+
+def acted(name: str, who: str, day: str, time: str = "12:00:00", **properties: Any) -> Any:
+    """Make an event at a time of its own; equal ones are the same event."""
+    moment = datetime.fromisoformat(f"{day}T{time}+00:00")
+    insert_id = hashlib.sha256(f"{name} {who} {moment}".encode()).hexdigest()[:36]
+    ids = {"distinct_id": who, "$insert_id": insert_id}
+    return event(name, time=int(moment.timestamp()), **ids, **properties)
 
 
 def update(distinct_id: str = "ada", /, **verbs: Any) -> dict[str, Any]:

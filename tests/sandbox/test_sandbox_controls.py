@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sandbox_client import TOKEN, event, update
 
+from mixpanel_mcp.sandbox.demo import truth
+
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
 
@@ -73,7 +75,7 @@ async def test_reset_forgets_everything(empty: SandboxClient) -> None:
 async def test_reset_brings_the_demo_back(empty: SandboxClient) -> None:
     await empty.control("reset", {})
 
-    assert (await empty.query_profiles()).json()["total"] == 1_000
+    assert (await empty.query_profiles()).json()["total"] == truth.USERS
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ async def test_bad_bodies_name_their_fault(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/api/query/retention", "/api/app/me", "/sandbox/cohort", "/engage/x", "//track"]
+    "path", ["/", "/api/query/flows", "/api/app/me", "/sandbox/cohort", "/engage/x", "//track"]
 )
 async def test_an_unknown_path_is_never_a_200(empty: SandboxClient, path: str) -> None:
     answer = await empty.get("http://127.0.0.1" + path)

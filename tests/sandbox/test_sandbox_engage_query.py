@@ -1,4 +1,4 @@
-"""The profile query: selecting, paging, cohorts, and saying what is not computed."""
+"""The profile query: selecting, paging, cohorts, behaviors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from sandbox_client import PROJECT_ID, update
+from sandbox_client import NOON, PROJECT_ID, TOKEN, acted, update
 
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
@@ -82,6 +82,13 @@ async def test_pages_need_the_session_and_the_same_question(empty: SandboxClient
         {"behaviors": "{}"},
         {"behaviors": '["event"]'},
         {"behaviors": "[", "where": "true"},
+        {"behaviors": '[{"window": "90d", "name": "b", "event_selectors": []}]'},
+        {"behaviors": '[{"window": "soon", "name": "b", "event_selectors": [{"event": "E"}]}]'},
+        {"behaviors": '[{"window": "90d", "name": "b", "event_selectors": [{"event": 5}]}]'},
+        {
+            "behaviors": '[{"window": "90d", "name": "b", "event_selectors":'
+            ' [{"event": "E", "selector": "("}]}]'
+        },
         {"filter_by_cohort": "5001"},
         {"filter_by_cohort": '{"id": 99}'},
         {"filter_by_cohort": '{"id": 5001}', "behaviors": "[]"},
@@ -119,25 +126,74 @@ async def test_a_cohort_shows_ids_without_profiles_unless_told_not_to(
 
 
 @pytest.mark.parametrize(
-    "form",
+    ("form", "found"),
     [
-        {"where": 'properties["n"] > 2'},
-        {"selector": 'properties["name"] == "a) or (b"'},
-        {
-            "behaviors": '[{"window": "90d", "name": "b", "event_selectors": [{"event": "E"}]}]',
-            "where": 'behaviors["b"] > 0',
-        },
-        {"data_group_id": "-8123"},
-        {"filter_by_cohort": '{"id": 5001}'},
+        ({"where": 'properties["n"] > 2 and properties["$name"] == "Ada"'}, {"ada"}),
+        ({"where": 'not defined(properties["missing"])'}, {"ada", "ben", "carla"}),
+        ({"where": '"arl" in user["$name"]'}, {"carla"}),
+        ({"selector": 'properties["$name"] == "a) or (b"'}, set[str]()),
+        ({"where": 'properties["n"] == 3', "distinct_ids": '["ben", "carla"]'}, {"ben"}),
+        ({"where": 'properties["n"] > "2"'}, set[str]()),
     ],
 )
-async def test_what_is_not_computed_says_so(empty: SandboxClient, form: dict[str, str]) -> None:
-    await empty.control("cohorts", {"name": "Many", "where": 'properties["n"] > 2'})
+async def test_where_selects_profiles(
+    empty: SandboxClient, form: dict[str, str], found: set[str]
+) -> None:
+    await some_profiles(empty)
+    await empty.engage(update("carla", set={"$name": "Carla", "n": 5}))
 
-    answer = await empty.query_profiles(**form)
+    assert set(await empty.profiles(**form)) == found
 
-    assert answer.status_code == 501
-    assert answer.json()["error"].startswith("The sandbox does not compute ")
+
+async def test_behaviors_count_what_users_did(empty: SandboxClient) -> None:
+    await some_profiles(empty)
+    await empty.import_events(
+        acted("Song played", "ada", "2026-03-08", "10:00:00", genre="jazz"),
+        acted("Song played", "ada", "2026-03-09", "10:00:00", genre="rock"),
+        acted("Song played", "ben", "2026-03-01", "10:00:00", genre="jazz"),
+        acted("Song played", "nobody", "2026-03-09", "10:00:00", genre="jazz"),
+    )
+
+    async def found(where: str, window: str = "7d", **selector: str) -> set[str]:
+        selectors = [{"event": "Song played", **selector}]
+        behaviors = [{"window": window, "name": "played", "event_selectors": selectors}]
+        return set(await empty.profiles(where=where, behaviors=json.dumps(behaviors)))
+
+    assert await found('behaviors["played"] > 0') == {"ada"}
+    assert await found('behaviors["played"] > 0', window="90d") == {"ada", "ben"}
+    assert await found('behaviors["played"] == 0') == {"ben"}
+    assert await found('behaviors["played"] > 1') == {"ada"}
+    assert await found('behaviors["played"] > 1', selector='properties["genre"] == "jazz"') == set()
+
+
+async def test_behaviors_are_paged_as_of_one_moment(empty: SandboxClient) -> None:
+    """Without a moment of its own the next page asks of another now, and is refused."""
+    await empty.engage(*(update(f"user-{n:04d}", set={"n": n}) for n in range(1_001)))
+    behaviors = [{"window": "7d", "name": "b", "event_selectors": [{"event": "E"}]}]
+    form = {"behaviors": json.dumps(behaviors), "where": 'behaviors["b"] == 0'}
+    moments = {"as_of_timestamp": str(NOON)}
+
+    first = (await empty.query_profiles(**form, **moments)).json()
+    page = {"page": "1", "session_id": first["session_id"]}
+    second = await empty.query_profiles(**form, **moments, **page)
+    careless = await empty.query_profiles(**form, **page)
+
+    assert (first["total"], len(second.json()["results"])) == (1_001, 1)
+    assert careless.status_code == 400
+    assert "uncached query" in careless.json()["error"]
+
+
+async def test_where_selects_groups_too(empty: SandboxClient) -> None:
+    companies = [
+        {"$token": TOKEN, "$group_key": "company", "$group_id": name, "$set": {"seats": seats}}
+        for name, seats in (("Acme", 5), ("Duck", 50))
+    ]
+    await empty.post("/groups", json=companies)
+    group = (await empty.control("groups", {"group_key": "company"}))["data_group_id"]
+
+    found = await empty.profiles(data_group_id=group, where='properties["seats"] > 10')
+
+    assert found == {"Duck": {"seats": 50}}
 
 
 async def test_other_encodings_in_use_are_understood(empty: SandboxClient) -> None:

@@ -6,9 +6,10 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
-from sandbox_client import NOON, PROJECT_ID, event
+from sandbox_client import NOON, PROJECT_ID, event, update
 
-from mixpanel_mcp.analytics.events import Event, add_events, export_lines
+from mixpanel_mcp.analytics.events import Event, add_events
+from mixpanel_mcp.analytics.raw_export import export_lines
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +65,9 @@ async def test_text_survives_unharmed(empty: SandboxClient) -> None:
         ({"limit": "0"}, "limit must be at least 1"),
         ({"limit": "ten"}, "limit must be an integer"),
         ({"time_in_ms": "yes"}, "time_in_ms must be one of"),
-        ({"where": 'properties["a"'}, "where is not a valid expression"),
+        ({"where": 'properties["a"'}, "where is not a valid expression: expected `]` at column 15"),
+        ({"where": 'properties["a"] and'}, "at column 20"),
+        ({"where": "5"}, "where is not a valid expression: expected a condition"),
     ],
 )
 async def test_refusals_are_plain_text(
@@ -77,11 +80,44 @@ async def test_refusals_are_plain_text(
     assert error in answer.text
 
 
-async def test_where_is_not_computed_yet(empty: SandboxClient) -> None:
-    answer = await empty.export(where='properties["a"] == 1')
+async def test_where_selects(empty: SandboxClient) -> None:
+    numbers = [event(**{"$insert_id": f"n-{n}", "n": n, "t": "x" * n}) for n in range(5)]
+    await empty.import_events(*numbers)
 
-    assert answer.status_code == 501
-    assert answer.json() == {"error": "The sandbox does not compute where expressions yet."}
+    async def found(where: str) -> list[int]:
+        return [each["properties"]["n"] for each in await empty.exported(where=where)]
+
+    assert await found('properties["n"] > 2') == [3, 4]
+    assert await found('"xx" in properties["t"] and properties["n"] < 4') == [2, 3]
+    assert await found('event["$time"] < datetime("2026-03-09T00:00:00")') == []
+    assert await found('properties["missing"] == 1') == []
+
+
+async def test_where_may_ask_for_the_user(empty: SandboxClient) -> None:
+    await empty.engage(update("ada", set={"plan": "pro"}))
+    await empty.import_events(
+        event(distinct_id="ada"), event(distinct_id="ben", **{"$insert_id": "song-2"})
+    )
+
+    (found,) = await empty.exported(where='user["plan"] == "pro"')
+
+    assert found["properties"]["distinct_id"] == "ada"
+
+
+async def test_merged_ids_are_exported_as_one(empty: SandboxClient) -> None:
+    await empty.import_events(
+        event(distinct_id="ada"),
+        event(distinct_id="a@example.com", **{"$insert_id": "song-2"}),
+        {"event": "$merge", "properties": {"$distinct_ids": ["ada", "a@example.com"]}},
+    )
+
+    first, second = await empty.exported(event='["Song played"]')
+    by_where = await empty.exported(where='properties["distinct_id"] == "ada"')
+
+    assert {first["properties"]["distinct_id"], second["properties"]["distinct_id"]} == {"ada"}
+    assert "$distinct_id_before_identity" not in first["properties"]
+    assert second["properties"]["$distinct_id_before_identity"] == "a@example.com"
+    assert [each for each in by_where if each["event"] == "Song played"] == [first, second]
 
 
 async def test_the_token_does_not_open_the_export(empty: SandboxClient) -> None:

@@ -6,9 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sandbox_client import TOKEN
+from sandbox_client import TOKEN, update
 
-from mixpanel_mcp.sandbox.identities import Merge, all_merges, original_ids
+from mixpanel_mcp.sandbox.canonical_ids import LARGEST_CLUSTER, canonical_ids
+from mixpanel_mcp.sandbox.identities import Merge, all_merges
 
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
@@ -70,11 +71,77 @@ async def test_aliases_are_followed_to_their_end_and_never_in_a_circle(
     for alias, distinct_id in (("c", "b"), ("b", "a"), ("x", "y"), ("y", "x")):
         await empty.track(identity("$create_alias", distinct_id=distinct_id, alias=alias))
 
-    originals = original_ids(empty.project.store, ["c", "b", "a", "x", "unknown"])
+    assert canonical_ids(empty.project.store, ["c", "b", "a", "x", "y", "unknown"]) == {
+        "c": "a",
+        "b": "a",
+        "x": "y",
+    }
 
-    assert (originals["c"], originals["b"]) == ("a", "a")
-    assert originals["x"] in ("x", "y")
-    assert "unknown" not in originals
+
+async def test_clusters_merge_as_a_whole(empty: SandboxClient) -> None:
+    first, second = ANONYMOUS, ANONYMOUS.replace("5b", "6c")
+    await empty.track(identify("ada", first), identify("ben", second))
+    merge = identity("$merge", **{"$distinct_ids": [second, first]})
+    await empty.import_events(merge)
+
+    people = canonical_ids(empty.project.store, ["ada", "ben", first, second])
+
+    assert people == {"ada": "ben", first: "ben", second: "ben"}
+
+
+async def test_an_anonymous_id_may_be_identified_by_any_id_of_its_person(
+    empty: SandboxClient,
+) -> None:
+    await empty.track(identity("$create_alias", distinct_id="ada", alias="a@example.com"))
+    await empty.track(identify("ada", ANONYMOUS), identify("a@example.com", ANONYMOUS))
+
+    assert [merge.failure_reason for merge in all_merges(empty.project.store)] == [None] * 3
+
+
+async def test_a_cluster_has_500_ids_at_most(empty: SandboxClient) -> None:
+    aliases = [f"alias-{number}" for number in range(LARGEST_CLUSTER)]
+    await empty.track(
+        *(identity("$create_alias", distinct_id="ada", alias=alias) for alias in aliases)
+    )
+
+    *made, failed = [merge.failure_reason for merge in all_merges(empty.project.store)]
+    assert set(made) == {None}
+    assert failed == "the merge would make a cluster of more than 500 ids"
+    again = identity("$create_alias", distinct_id="ada", alias="one more")
+    inside = identity("$merge", **{"$distinct_ids": ["alias-1", "alias-2"]})
+    await empty.import_events(again, inside)
+    assert [merge.failure_reason for merge in all_merges(empty.project.store)][-2:] == [
+        failed,
+        None,
+    ]
+
+
+async def test_a_batch_and_single_calls_make_the_same_clusters(empty: SandboxClient) -> None:
+    pairs = [("a", "b"), ("c", "d"), ("b", "c"), ("e", "f"), ("d", "f"), ("a", "e")]
+    merges = [identity("$merge", **{"$distinct_ids": list(pair)}) for pair in pairs]
+    await empty.import_events(*merges)
+    together = canonical_ids(empty.project.store, list("abcdef"))
+
+    await empty.control("reset", {"demo": False})
+    for merge in merges:
+        await empty.import_events(merge)
+
+    assert canonical_ids(empty.project.store, list("abcdef")) == together
+    assert together == dict.fromkeys("bcdef", "a")
+
+
+async def test_profiles_are_set_on_any_id_of_a_person(empty: SandboxClient) -> None:
+    await empty.track(identify("ada", ANONYMOUS))
+    await empty.engage(update(ANONYMOUS, set={"plan": "pro"}, ignore_time=True))
+
+    assert await empty.profiles() == {"ada": {"plan": "pro"}}
+
+
+async def test_a_reset_forgets_who_was_who(empty: SandboxClient) -> None:
+    await empty.track(identify("ada", ANONYMOUS))
+    await empty.control("reset", {"demo": False})
+
+    assert canonical_ids(empty.project.store, [ANONYMOUS]) == {}
 
 
 async def test_merge_is_for_import_only(empty: SandboxClient) -> None:

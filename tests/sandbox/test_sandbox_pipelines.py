@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +105,29 @@ async def test_a_cancelled_pipeline_is_gone(empty: SandboxClient) -> None:
     assert await names(empty) == []
     assert (await empty.pipeline_read("status", name=name)).status_code == 404
     assert (await empty.pipeline("cancel", name=name)).status_code == 404
+
+
+async def test_a_timeline_shows_what_was_synced_even_while_paused(demo: SandboxClient) -> None:
+    name = "people-daily-bigquery-monoschema"
+    before = (await demo.pipeline_read("timeline", name=name)).json()["day_syncs"]
+    await demo.pipeline("pause", name=name)
+
+    assert (await demo.pipeline_read("timeline", name=name)).json()["day_syncs"] == before
+    assert before[0]["date"] == (TODAY - timedelta(days=30)).isoformat()
+    assert [each["status"] for each in before] == ["synced"] * len(before)
+    (synced,) = before[0]["sync_times"]
+    assert synced == "2026-02-08 16:01:00.000000 -0800 PST"
+
+
+async def test_an_hourly_timeline_has_many_times_a_day(demo: SandboxClient) -> None:
+    answer = await demo.pipeline_read("timeline", name="events-hourly-gcs-raw")
+
+    assert len(answer.json()["day_syncs"][0]["sync_times"]) == 24
+
+
+async def test_a_timeline_needs_a_pipeline(empty: SandboxClient) -> None:
+    assert (await empty.pipeline_read("timeline", name="nobody")).status_code == 404
+    assert (await empty.pipeline_read("timeline")).status_code == 400
 
 
 @pytest.mark.parametrize("action", ["edit", "cancel", "pause", "resume"])

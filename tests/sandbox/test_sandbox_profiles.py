@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sandbox_client import TOKEN, event, update
 
-from mixpanel_mcp.analytics.profiles import read_groups
-
 if TYPE_CHECKING:
     from sandbox_client import SandboxClient
 
@@ -152,33 +150,3 @@ async def test_2000_updates_are_the_most(empty: SandboxClient) -> None:
     assert (await empty.engage(*updates)).status_code == 413
     assert (await empty.engage(*updates[:2_000])).text == "1"
     assert (await empty.query_profiles()).json()["total"] == 2_000
-
-
-def company(**verbs: Any) -> dict[str, Any]:
-    operations = {f"${name}": value for name, value in verbs.items()}
-    return {"$token": TOKEN, "$group_key": "company", "$group_id": "Acme", **operations}
-
-
-async def test_groups_are_stored(empty: SandboxClient) -> None:
-    store = empty.project.store
-    body = [
-        company(set={"a": 1, "b": 1}),
-        company(set_once={"a": 2, "c": 3}),
-        company(union={"l": [1, 2]}),
-        company(remove={"l": 1}),
-        company(unset=["b"]),
-    ]
-
-    assert (await empty.post("/groups", json=body)).text == "1"
-    assert read_groups(store, [("company", "Acme")]) == {
-        ("company", "Acme"): {"a": 1, "c": 3, "l": [2]}
-    }
-    assert (await empty.post("/groups", json=[company(delete="")])).text == "1"
-    assert read_groups(store, [("company", "Acme")]) == {}
-
-
-@pytest.mark.parametrize("verb", [{"add": {"n": 1}}, {"append": {"l": 1}}])
-async def test_groups_do_not_count(empty: SandboxClient, verb: dict[str, Any]) -> None:
-    answer = await empty.post("/groups?strict=1", json=[company(**verb)])
-
-    assert "is not supported here" in answer.json()["failed_records"][0]["message"]

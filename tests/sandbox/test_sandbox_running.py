@@ -21,6 +21,7 @@ from mixpanel_mcp.sandbox import (
     SandboxUnavailableError,
     running_sandbox,
 )
+from mixpanel_mcp.sandbox.demo import truth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +38,7 @@ def test_the_address_is_known_before_the_data_is_there() -> None:
 
     assert known < 0.1
     assert sandbox.base_url == f"http://127.0.0.1:{sandbox.port}"
-    assert answer.json()["total"] == 1_000
+    assert answer.json()["total"] == truth.USERS
 
 
 def test_it_stops_although_clients_hold_on() -> None:
