@@ -41,6 +41,17 @@ def texts(parameter: str) -> str:
     return f"(SELECT unnest({parameter}::VARCHAR[]) AS text)"
 
 
+def at_most(limit: int) -> str:
+    """A LIMIT clause.
+
+    Raises:
+        ValueError: the limit is not positive.
+    """
+    if limit < 1:
+        raise ValueError(f"a limit is at least 1, not {limit}")
+    return f"LIMIT {limit:d}"
+
+
 def exact_sum(sql: str) -> str:
     """SQL for a sum that does not hang on the order in which rows come."""
     return f"fsum({sql})"
