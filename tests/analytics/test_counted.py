@@ -8,8 +8,9 @@ from random_events import FIRST_DAY, midnight
 from mixpanel_mcp.analytics.buckets import Buckets
 from mixpanel_mcp.analytics.counted import events_source
 from mixpanel_mcp.analytics.event_totals import event_names
-from mixpanel_mcp.analytics.events import Event, add_events, count_events, export_lines
+from mixpanel_mcp.analytics.events import Event, add_events, count_events
 from mixpanel_mcp.analytics.expressions import Bindings
+from mixpanel_mcp.analytics.raw_export import export_lines
 from mixpanel_mcp.analytics.store import Store, open_store
 
 FIRST = Event("Sign Up", "ann", 1_000, "i-1", 1, '{"try":1}')
