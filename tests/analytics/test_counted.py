@@ -63,12 +63,13 @@ def test_merged_users_are_one() -> None:
     assert counted(store) == [("Sign Up", "ann", '{"try":2}')]
 
 
-def test_an_export_keeps_what_arrived() -> None:
+def test_an_export_has_every_arrival_and_tells_the_id_that_was_sent() -> None:
     store = open_store()
     add_events(store, [FIRST, FIRST])
     merge(store, "ann", "bob")
     lines = b"".join(export_lines(store, from_time=0, to_time=2_000)).splitlines()
-    assert [line.count(b'"distinct_id":"ann"') for line in lines] == [1, 1]
+    assert [line.count(b'"distinct_id":"bob"') for line in lines] == [1, 1]
+    assert [line.count(b'"$distinct_id_before_identity":"ann"') for line in lines] == [1, 1]
 
 
 def test_reports_and_writers_do_not_disturb_each_other() -> None:
