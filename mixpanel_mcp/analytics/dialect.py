@@ -9,6 +9,8 @@ def first_defined(candidates: list[str]) -> str:
 
 
 def any_defined(candidates: list[str]) -> str:
+    if not candidates:
+        return "FALSE"
     return "(" + " OR ".join(f"({candidate}) IS NOT NULL" for candidate in candidates) + ")"
 
 
