@@ -7,7 +7,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 from million_events import COUNT, FIRST_DAY, LAST_DAY, NAMES, open_million
@@ -23,18 +22,13 @@ from mixpanel_mcp.analytics.event_properties import (
 )
 from mixpanel_mcp.analytics.event_totals import event_names, event_totals, top_events
 from mixpanel_mcp.analytics.events import count_events
-from mixpanel_mcp.analytics.frequency import FrequencyQuery, frequency
-from mixpanel_mcp.analytics.funnels import FunnelQuery, funnel, segmented_funnel
-from mixpanel_mcp.analytics.insights import InsightsQuery, Metric, insights
 from mixpanel_mcp.analytics.numeric_segmentation import (
     NumericQuery,
     numeric_averages,
     numeric_segmentation,
     numeric_sums,
 )
-from mixpanel_mcp.analytics.retention import RetentionQuery, retention
 from mixpanel_mcp.analytics.segmentation import SegmentationQuery, segmentation
-from mixpanel_mcp.analytics.selectors import Selector
 from mixpanel_mcp.analytics.store import Store
 
 SECONDS = 2
@@ -45,7 +39,6 @@ HOURS = Buckets(FIRST_DAY, LAST_DAY, "hour")
 EVERY_DAY = Buckets(FIRST_DAY, LAST_DAY, interval=31)
 EVENT = NAMES[0]
 AMOUNT = 'properties["amount"]'
-STEPS = [Selector(name) for name in ("Sign Up", "Search", "Purchase")]
 USER_ID = "user-00042-4321-abcd-9f8e7d6c"
 
 REPORTS: dict[str, Callable[[Store], object]] = {
@@ -83,25 +76,6 @@ REPORTS: dict[str, Callable[[Store], object]] = {
     ),
     "properties": lambda store: top_properties(store, EVENT),
     "values": lambda store: top_values(store, EVENT, "session"),
-    "funnel": lambda store: funnel(store, FunnelQuery(STEPS, FIRST_DAY, LAST_DAY)),
-    "funnel by platform": lambda store: segmented_funnel(
-        store, FunnelQuery(STEPS, FIRST_DAY, LAST_DAY), 'properties["platform"]'
-    ),
-    "retention": lambda store: retention(
-        store,
-        RetentionQuery(FIRST_DAY, LAST_DAY, born=Selector("Sign Up"), interval_count=30),
-    ),
-    "frequency": lambda store: frequency(store, FrequencyQuery(FIRST_DAY, LAST_DAY)),
-    "insights": lambda store: insights(
-        store,
-        InsightsQuery(
-            [Metric(Selector(name), "unique") for name in NAMES],
-            FIRST_DAY,
-            LAST_DAY,
-            breakdown="platform",
-        ),
-        datetime.now(UTC),
-    ),
     "activity feed": lambda store: activity_feed(store, [USER_ID], DAYS),
     **USER_REPORTS,
 }
