@@ -7,6 +7,7 @@ from typing import Any
 
 from mixpanel_mcp.operation import Operation
 from mixpanel_mcp.prompts import PromptFile, offered_prompts
+from mixpanel_mcp.resources import KINDS
 from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import (
@@ -16,6 +17,7 @@ from mixpanel_mcp.settings import (
     POLICY_PREFIX,
     Connection,
     Policy,
+    Settings,
 )
 
 _WRITTEN_BY = "written by `mixpanel-mcp tools --write-readme`"
@@ -33,9 +35,9 @@ def as_text(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
-def as_json(rows: Sequence[Operation], *, read_only: bool) -> str:
+def as_json(rows: Sequence[Operation], settings: Settings) -> str:
     """What a client sees of each tool, and where it comes from."""
-    return json.dumps([_described(row, read_only=read_only) for row in rows], indent=2)
+    return json.dumps([_described(row, settings) for row in rows], indent=2)
 
 
 def as_markdown(rows: Sequence[Operation]) -> str:
@@ -57,6 +59,17 @@ def prompts_as_markdown(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
+def resources_as_markdown(rows: Sequence[Operation]) -> str:
+    """The resources of which these tools leave something to read."""
+    lines = ["| resource | what it shows |", "| --- | --- |"]
+    lines += [
+        f"| `{kind.uri}` | {kind.description} |"
+        for kind in KINDS
+        if kind.is_offered({row.name for row in rows})
+    ]
+    return "\n".join(lines)
+
+
 def settings_as_markdown() -> str:
     """Both kinds of setting, with what they mean and what holds without them."""
     lines = ["| setting | meaning | if unset |", "| --- | --- | --- |"]
@@ -74,6 +87,7 @@ def settings_as_markdown() -> str:
 def with_tables(readme: str, rows: Sequence[Operation]) -> str:
     """A README whose parts between marks are what the code says."""
     readme = _between(readme, "tools", as_markdown(rows))
+    readme = _between(readme, "resources", resources_as_markdown(rows))
     readme = _between(readme, "prompts", prompts_as_markdown(rows))
     return _between(readme, "settings", settings_as_markdown())
 
@@ -102,8 +116,8 @@ def _arguments(prompt: PromptFile) -> str:
     )
 
 
-def _described(row: Operation, *, read_only: bool) -> dict[str, Any]:
-    hints = hints_of(row, read_only=read_only)
+def _described(row: Operation, settings: Settings) -> dict[str, Any]:
+    hints = hints_of(row, read_only=settings.policy.read_only)
     return {
         "name": row.name,
         "title": row.title,
@@ -112,5 +126,5 @@ def _described(row: Operation, *, read_only: bool) -> dict[str, Any]:
         "docs": row.docs,
         "description": row.description,
         "annotations": hints.model_dump(mode="json", by_alias=True, exclude_none=True),
-        "inputSchema": schema_of(row.arguments),
+        "inputSchema": schema_of(row.arguments, settings.choice),
     }

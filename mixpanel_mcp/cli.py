@@ -4,7 +4,6 @@ On stdio the protocol owns stdout, so whatever `serve` has to say goes to stderr
 """
 
 import argparse
-import difflib
 import gc
 import json
 import logging
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import SecretStr
 
 from mixpanel_mcp import __version__, doctor
+from mixpanel_mcp.logs import log_to_stderr
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
     POLICY_NAMES,
@@ -27,6 +27,7 @@ from mixpanel_mcp.settings import (
     Policy,
     Settings,
     SettingsError,
+    closest,
     flag_of,
     load_settings,
     nearest,
@@ -149,8 +150,8 @@ def _unknown_argument(argument: str, shown: str, command: str) -> str:
     if command in {"serve", "doctor", "tools"}:
         known += map(flag_of, POLICY_NAMES)
     flag = argument.split("=", maxsplit=1)[0]
-    if flag.startswith("-") and (close := difflib.get_close_matches(flag, known, n=1)):
-        return f"{shown}: {command} has no such flag; did you mean {close[0]}?"
+    if flag.startswith("-") and (close := closest(flag, known)):
+        return f"{shown}: {command} has no such flag; did you mean {close}?"
     return f"{shown:.60}: {command} has no such argument; see mixpanel-mcp {command} --help"
 
 
@@ -170,11 +171,8 @@ def _stop(faults: Sequence[str]) -> NoReturn:
     raise SystemExit(2)
 
 
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s"
-    )
-    logging.getLogger("mixpanel_mcp.audit").setLevel(logging.INFO)
+def _start_log(policy: Policy) -> None:
+    log_to_stderr(logging.getLevelNamesMapping()[policy.log_level.upper()])
 
 
 def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
@@ -182,7 +180,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     # nothing, and costs a tenth of the start.
     gc.disable()
     settings = _settings(options, faults)
-    _log_to_stderr()
+    _start_log(settings.policy)
     from mixpanel_mcp.server import create_server, offered
     from mixpanel_mcp.transports import serve_stdio
 
@@ -196,9 +194,11 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
                 print(line, file=sys.stderr)
         try:
             server = create_server(settings)
-        except OSError as error:  # the audit log is the only file that a server opens
-            setting = _as_given(options, "audit_log")
-            _stop([f"{setting}: the file cannot be written ({error.strerror})"])
+        except OSError as error:  # the audit log, or a connection's folder below the files root
+            place = error.filename or settings.policy.audit_log
+            audits = settings.policy.audit_log and str(place) == str(settings.policy.audit_log)
+            setting = _as_given(options, "audit_log" if audits else "files_root")
+            _stop([f"{setting}: {place} cannot be written ({error.strerror})"])
         gc.freeze()
         gc.enable()
         serve_stdio(server)
@@ -280,7 +280,7 @@ def _doctor(options: argparse.Namespace, faults: Sequence[str]) -> None:
 
     from mixpanel_mcp.doctor.examination import examine
 
-    _log_to_stderr()
+    _start_log(settings.policy)
     with suppress(KeyboardInterrupt):
         report = anyio.run(examine, settings)
         print(json.dumps(report.as_data(), indent=2) if options.json else report.as_text())
@@ -296,11 +296,13 @@ def _tools(options: argparse.Namespace, faults: Sequence[str]) -> None:
 
     rows = offered(settings.policy)
     if options.origins:
-        print(json.dumps(origins_in_use(settings.connection), indent=2))
+        origins = {each.name: origins_in_use(each) for each in settings.connections}
+        shown = origins if settings.several else origins[settings.connection.name]
+        print(json.dumps(shown, indent=2))
     elif options.write_readme:
         _write_readme()
     elif options.json:
-        print(catalog.as_json(rows, read_only=settings.policy.read_only))
+        print(catalog.as_json(rows, settings))
     else:
         print(catalog.as_text(rows))
 

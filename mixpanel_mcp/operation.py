@@ -21,6 +21,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -78,6 +79,12 @@ class InWorkspace(InProject):
     )
 
 
+class Cached(Arguments):
+    """Reads whose answers are kept for a short time."""
+
+    fresh: bool = Field(default=False, description="true: ask Mixpanel, not the cache.")
+
+
 class Write(Arguments):
     """Tools that can change something."""
 
@@ -87,7 +94,7 @@ class Write(Arguments):
 
 
 # Their place in every tool's arguments: behind its own.
-SHARED_ARGUMENTS = ("project_id", "workspace_id", "region", "confirm")
+SHARED_ARGUMENTS = ("project_id", "workspace_id", "region", "fresh", "confirm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +134,8 @@ class Permit:
 
     effect: Effect
     repeat: Repeat
+    project: str = ""
+    """Whom Mixpanel counts it for."""
 
 
 class Guard(Protocol):
@@ -146,12 +155,14 @@ class Call:
         *,
         client: MixpanelClient,
         policy: Policy,
+        files_root: Path | None,
         arguments: Arguments,
         guard: Guard,
         progress: Progress,
     ) -> None:
         self.client = client
         self.policy = policy
+        self.files = FilesRoot(files_root) if files_root else None
         self.progress = progress
         self.region: Region = arguments.region or self.connection.region
         self.project_id: int | None = (
@@ -160,6 +171,10 @@ class Call:
         self.workspace_id: int | None = (
             getattr(arguments, "workspace_id", None) or self.connection.workspace_id
         )
+        self.cached_seconds: float | None = None
+        """How old the oldest cached reply is that this call used."""
+        self._fresh: bool = getattr(arguments, "fresh", False)
+        self._reads: list[Request] = []
         self._guard = guard
         self._permits: dict[Request, Permit] = {}
         self._deadline: Deadline | None = None
@@ -167,10 +182,6 @@ class Call:
     @property
     def connection(self) -> Connection:
         return self.client.connection
-
-    @property
-    def files(self) -> FilesRoot | None:
-        return FilesRoot(self.policy.files_root) if self.policy.files_root else None
 
     def project(self) -> int:
         """The project id, for endpoints that cannot do without.
@@ -192,17 +203,39 @@ class Call:
         """Let the parts of an authorized request go out in its place."""
         self._permits.update(dict.fromkeys(parts, self._permits[request]))
 
+    async def read(self, request: Request) -> Reply:
+        """Send a read, unless an equal one is under way or its reply is still kept."""
+        permit = await self._permit(request)
+        self._reads.append(request)
+        answered = await self.client.read(
+            request,
+            project=permit.project,
+            deadline=self._limit(request, permit),
+            fresh=self._fresh,
+        )
+        if answered.age_seconds is not None:
+            self.cached_seconds = max(answered.age_seconds, self.cached_seconds or 0.0)
+        return answered.reply
+
+    def forget_reads(self) -> None:
+        """Ask anew the next time: from these replies nothing could be concluded."""
+        for request in self._reads:
+            self.client.forget(request)
+
     async def send(self, request: Request) -> Reply:
         permit = await self._permit(request)
         return await self.client.send(
-            request, repeat=permit.repeat, deadline=self._limit(request, permit)
+            request,
+            project=permit.project,
+            repeat=permit.repeat,
+            deadline=self._limit(request, permit),
         )
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncGenerator[AsyncIterator[bytes]]:
         permit = await self._permit(request)
         deadline = self._limit(request, permit)
-        async with self.client.stream(request, deadline=deadline) as pieces:
+        async with self.client.stream(request, project=permit.project, deadline=deadline) as pieces:
             yield pieces
 
     async def _permit(self, request: Request) -> Permit:

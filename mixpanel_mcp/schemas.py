@@ -1,6 +1,6 @@
 """The schemas that tools publish: flat, and without what pydantic adds and no model needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from mixpanel_mcp.json_values import is_list, is_object
@@ -11,15 +11,27 @@ _NAMED = {"properties"}
 _DEFINITIONS = "$defs"
 
 
-def schema_of(arguments: type[Arguments]) -> dict[str, Any]:
-    """The schema of an operation's arguments: its own first, then those that tools share."""
+def schema_of(arguments: type[Arguments], connections: Sequence[str] = ()) -> dict[str, Any]:
+    """The schema of an operation's arguments: its own first, then those that tools share.
+
+    Args:
+        arguments: the operation's model.
+        connections: the names a call can choose from, the default first; none where it cannot.
+    """
     full = arguments.model_json_schema(by_alias=True)
     schema = cast("dict[str, Any]", _slim(_inlined(full, full.pop(_DEFINITIONS, {}))))
     schema.pop("description", None)
     fields: dict[str, Any] = schema["properties"]
     own = {name: field for name, field in fields.items() if name not in SHARED_ARGUMENTS}
     shared = {name: fields[name] for name in SHARED_ARGUMENTS if name in fields}
-    return {**schema, "properties": own | shared}
+    return {**schema, "properties": own | _choice(connections) | shared}
+
+
+def _choice(connections: Sequence[str]) -> dict[str, Any]:
+    if not connections:
+        return {}
+    description = f"The project to work on; {connections[0]} if left out."
+    return {"connection": {"type": "string", "enum": [*connections], "description": description}}
 
 
 def _inlined(node: Any, definitions: Mapping[str, dict[str, Any]]) -> Any:

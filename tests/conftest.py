@@ -4,11 +4,13 @@ MCP clients are opened inside a test (`async with connect(...) as tools`), never
 SDK's client must be left by the task that entered it.
 """
 
-from collections.abc import AsyncGenerator, Iterator
+import socket
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 import pytest
 from harness import CANARY_PASSWORD, CANARY_TOKEN, Connect, Era, Waits, connect_with
 from pydantic import SecretStr
+from two_projects import Pair, running_pair
 from upstream import Upstream, running_upstream
 
 from mixpanel_mcp.sandbox import (
@@ -32,8 +34,27 @@ def waits() -> Waits:
 
 
 @pytest.fixture
+def unused_port() -> Callable[[], int]:
+    """Find a port where nobody listens."""
+
+    def find() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    return find
+
+
+@pytest.fixture
 async def upstream() -> AsyncGenerator[Upstream]:
     async with running_upstream() as running:
+        yield running
+
+
+@pytest.fixture
+async def pair() -> AsyncGenerator[Pair]:
+    """Two connections of one server, and a told upstream for each."""
+    async with running_pair() as running:
         yield running
 
 

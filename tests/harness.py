@@ -3,6 +3,7 @@
 A module of its own, as every folder's conftest.py goes by the same module name.
 """
 
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -12,8 +13,8 @@ import mcp.types as t
 from mcp import Client
 from mcp.client.session import ElicitationFnT
 
-from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.retry import Pacing
+from mixpanel_mcp.progress import Rhythm
 from mixpanel_mcp.server import create_server
 from mixpanel_mcp.settings import Connection, Policy, Settings
 
@@ -95,6 +96,7 @@ class Connect(Protocol):
         connection: Mapping[str, Any] | None = None,
         pacing: Pacing | None = None,
         answer_seconds: float = 5,
+        rhythm: Rhythm | None = None,
         **policy: Any,
     ) -> AbstractAsyncContextManager[Tools]: ...
 
@@ -106,15 +108,20 @@ class Waits:
         self.pauses: list[float] = []
         self._offset = 0.0
 
-    def pacing(self) -> Pacing:
-        import time  # noqa: PLC0415
+    def clock(self) -> float:
+        return time.monotonic() + self._offset
 
+    def pass_time(self, seconds: float) -> None:
+        self._offset += seconds
+
+    def pacing(self) -> Pacing:
         async def sleep(seconds: float) -> None:
             self.pauses.append(seconds)
             self._offset += seconds
 
         return Pacing(
-            clock=lambda: time.monotonic() + self._offset,
+            clock=self.clock,
+            now=lambda: time.time() + self._offset,
             sleep=sleep,
             jitter=lambda low, _high: low,
         )
@@ -129,13 +136,15 @@ def connect_with(values: Mapping[str, Any]) -> Connect:
         connection: Mapping[str, Any] | None = None,
         pacing: Pacing | None = None,
         answer_seconds: float = 5,
+        rhythm: Rhythm | None = None,
         **policy: Any,
     ) -> AsyncGenerator[Tools]:
         made = Connection(**{**values, **(connection or {})})
         server = create_server(
             Settings(made, Policy(**policy)),
-            client=MixpanelClient(made, pacing or Waits().pacing()),
+            pacing=pacing or Waits().pacing(),
             answer_seconds=answer_seconds,
+            rhythm=rhythm,
         )
         async with Client(server, mode=era, elicitation_callback=person) as client:
             yield Tools(client)

@@ -21,7 +21,9 @@ FLOORS = [
     "server",
     "schemas",
     "resources",
+    "instructions",
     "prompts",
+    "progress",
     "results",
     "safety",
     "operations",
@@ -30,10 +32,19 @@ FLOORS = [
     "settings",
 ]
 # Everybody may use these; they use nothing but each other.
-LEAVES = {"destinations", "sanitize", "json_values", "files", "analytics"}
+LEAVES = {"destinations", "sanitize", "json_values", "logs", "files", "analytics"}
 SANDBOX_USERS = {"cli", "demo"}
 HTTP_ROOMS = {"api"}
-MCP_ROOMS = {"server", "safety", "results", "resources", "prompts", "transports", "demo"}
+MCP_ROOMS = {
+    "server",
+    "safety",
+    "results",
+    "resources",
+    "prompts",
+    "progress",
+    "transports",
+    "demo",
+}
 HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
 
 Arrow = tuple[str, str]

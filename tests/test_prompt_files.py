@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import yaml
 
 from mixpanel_mcp.prompts import PromptFileError, read_prompts
 from mixpanel_mcp.prompts.front_matter import read_prompt
+from mixpanel_mcp.resources.guides import guide
+from mixpanel_mcp.resources.kinds import GUIDES
 
 ROOT = Path(__file__).parents[1]
 
@@ -123,7 +126,7 @@ def _python(*arguments: str, folder: Path, path: str) -> str:
 
 
 @pytest.mark.parametrize("how", ["build_wheel", "build_editable"])
-def test_an_installation_finds_its_prompts(tmp_path: Path, how: str) -> None:
+def test_an_installation_finds_its_prompts_and_guides(tmp_path: Path, how: str) -> None:
     """The wheel holds them, as it knows no checkout; an editable install reads the checkout's."""
     build = f"import sys; from hatchling.build import {how}; print({how}(sys.argv[1]))"
     name = _python("-c", build, str(tmp_path), folder=ROOT, path="").splitlines()[-1]
@@ -135,9 +138,20 @@ def test_an_installation_finds_its_prompts(tmp_path: Path, how: str) -> None:
 
     show = (
         "from mixpanel_mcp.prompts import files, read_prompts\n"
-        "print(files.__file__, *(prompt.name for prompt in read_prompts()))"
+        "from mixpanel_mcp.resources.guides import guide\n"
+        "from mixpanel_mcp.resources.kinds import GUIDES\n"
+        "print(files.__file__, *(prompt.name for prompt in read_prompts()))\n"
+        "print(*(len(guide(kind)) for kind in GUIDES))"
     )
     shown = _python("-c", show, folder=tmp_path, path=pointers[0] if pointers else str(place))
-    module, *names = shown.split()
+    of_prompts, of_guides = shown.splitlines()
+    module, *names = of_prompts.split()
     assert Path(module).is_relative_to(pointers[0] if pointers else place)
     assert names == [prompt.name for prompt in read_prompts()]
+    assert of_guides.split() == [str(len(guide(kind))) for kind in GUIDES]
+
+
+def test_a_source_distribution_has_what_its_wheel_is_made_of() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    targets = build["build"]["targets"]
+    assert targets["wheel"]["force-include"].keys() <= set(targets["sdist"]["include"])

@@ -246,7 +246,7 @@ def test_the_connections_secrets_are_taken_out_in_every_form_of_theirs() -> None
             data={"a": "Basic cm9ib3Q6cGFzcyB3b3JkLzE=", "tokentoken": 1},
             text="pass%20word%2F1 pass+word%2F1 dG9rZW50b2tlbjo= dG9rZW50b2tlbg==",
         ),
-        redactor(connection, ["more-secret"]),
+        redactor([connection], ["more-secret"]),
     )
 
     said = shown.text + json.dumps(shown.structured)

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,18 +9,18 @@ from typing import Any, Literal
 
 import mcp.types as t
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client
+from processes import (
+    CANARY_PASSWORD,
+    CANARY_TOKEN,
+    INITIALIZE,
+    connection_to,
+    raw_server,
+    server_process,
+)
 from upstream import Hang, Reply, Upstream
 
 Era = Literal["auto", "legacy"]
-
-CANARY_PASSWORD = "canary-password-b1946ac9"
-CANARY_TOKEN = "canarytoken0123456789abcdef01234"
-INITIALIZE = {
-    "protocolVersion": "2025-06-18",
-    "capabilities": {},
-    "clientInfo": {"name": "raw", "version": "1"},
-}
 
 
 class Result:
@@ -71,25 +69,11 @@ async def served(
     person: Person | None = None,
 ) -> AsyncGenerator[Host]:
     """Start `mixpanel-mcp serve` the way hosts do, and connect to it."""
-    parameters = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "mixpanel_mcp", "serve", *flags],
-        env=dict(environment or {}),
-    )
+    parameters = server_process(*flags, environment=environment)
     async with Client(
         parameters, mode=era, elicitation_callback=person, read_timeout_seconds=20
     ) as client:
         yield Host(client)
-
-
-def connection_to(upstream: Upstream) -> dict[str, str]:
-    return {
-        "MIXPANEL_USERNAME": "robot",
-        "MIXPANEL_PASSWORD": CANARY_PASSWORD,
-        "MIXPANEL_PROJECT_TOKEN": CANARY_TOKEN,
-        "MIXPANEL_PROJECT_ID": "4242",
-        "MIXPANEL_BASE_URL": upstream.url,
-    }
 
 
 async def test_a_session_on_the_sandbox_reads_writes_and_deletes_what_a_person_agrees_to(
@@ -160,70 +144,6 @@ async def test_two_calls_at_once_do_not_wait_for_each_other(upstream: Upstream) 
         slow.cancel()
 
     assert quick.status == "ok"
-
-
-class RawServer:
-    """A server process, spoken to line by line, whose every output is kept."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self.process = process
-        self.lines: list[str] = []
-        self.errors = ""
-
-    async def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        number = len(self.lines) + 1000
-        self.tell({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
-        async with asyncio.timeout(10):
-            while True:
-                answer = json.loads(await self._line())
-                if answer.get("id") == number:
-                    return answer
-
-    def tell(self, message: dict[str, Any] | str) -> None:
-        assert self.process.stdin is not None
-        text = message if isinstance(message, str) else json.dumps(message)
-        self.process.stdin.write(text.encode() + b"\n")
-
-    async def _line(self) -> str:
-        assert self.process.stdout is not None
-        line = (await self.process.stdout.readline()).decode()
-        assert line, "the server ended"
-        self.lines.append(line)
-        return line
-
-    async def end(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        async with asyncio.timeout(10):
-            out, errors = await self.process.communicate()
-        self.lines += out.decode().splitlines()
-        self.errors = errors.decode()
-
-
-@asynccontextmanager
-async def raw_server(
-    *flags: str, environment: Mapping[str, str] | None = None
-) -> AsyncGenerator[RawServer]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MIXPANEL")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "mixpanel_mcp",
-        "serve",
-        *flags,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        limit=2**20,
-        env={**kept, **(environment or {})},
-    )
-    server = RawServer(process)
-    try:
-        yield server
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 # Whatever its environment asks for, a server may not talk on the protocol's line.

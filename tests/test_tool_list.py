@@ -173,7 +173,7 @@ def test_every_input_of_the_connector_document_is_an_argument(
 ) -> None:
     tool = listed[name]
     required, optional = SEED_INPUTS[name]
-    own = set(arguments_of(tool)) - {"confirm"}
+    own = set(arguments_of(tool)) - {"confirm", "fresh"}
     assert own == {*required, *optional, "region"}
     assert set(tool.input_schema.get("required", [])) == set(required)
 

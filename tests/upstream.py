@@ -59,6 +59,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     pieces: Sequence[bytes] | None = None
     cut: bool = False  # the connection ends in the middle of the (chunked) body
+    until: asyncio.Event | None = None  # the answer, or the end of its pieces, waits for this
 
 
 class Drop:
@@ -69,7 +70,15 @@ class Hang:
     """No answer comes; the connection stays open until the client leaves."""
 
 
-Answer = Reply | Drop | Hang | Callable[[Received], Reply]
+@dataclass(frozen=True)
+class Held:
+    """An answer that is kept back until the event."""
+
+    until: asyncio.Event
+    then: Reply | Drop | Callable[[Received], Reply]
+
+
+Answer = Reply | Drop | Hang | Held | Callable[[Received], Reply]
 
 
 class Upstream:
@@ -80,8 +89,12 @@ class Upstream:
         self.default: Answer = Reply(json={})
         self.url = ""
         self.closed_early = 0  # how often a client left before its answer
+        self.open = 0  # requests that came and are not answered yet
+        self.most_open = 0
+        self._arrived = asyncio.Event()
         self._lines: dict[str, deque[Answer]] = defaultdict(deque)
         self._always: dict[str, Answer] = {}
+        self._serving: set[asyncio.Task[Any]] = set()
 
     def on(self, path: str, *answers: Answer) -> None:
         """Answer the next requests to a path with these, in order; then as before."""
@@ -97,17 +110,41 @@ class Upstream:
     def last(self) -> Received:
         return self.requests[-1]
 
+    async def opened(self, count: int) -> None:
+        """Wait until so many requests are open at once."""
+        while self.open < count:
+            self._arrived.clear()
+            await self._arrived.wait()
+
     def _next(self, request: Received) -> Answer:
         line = self._lines[request.path]
         return line.popleft() if line else self._always.get(request.path, self.default)
 
+    async def leave(self) -> None:
+        """End the connections that clients keep open."""
+        serving = list(self._serving)
+        for task in serving:
+            task.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._serving.add(task)
+        try:
+            # asyncio would report a handler that was cancelled as one that failed.
+            with suppress(asyncio.CancelledError):
+                await self._converse(reader, writer)
+        finally:
+            self._serving.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, h11.RemoteProtocolError):
             while (request := await self._read(reader)) is not None:
                 self.requests.append(request)
-                if not await self._answer(self._next(request), request, reader, writer):
+                if not await self._answered(request, reader, writer):
                     break
-        writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> Received | None:
         connection = h11.Connection(h11.SERVER)
@@ -133,6 +170,15 @@ class Upstream:
         raw = [(name.decode(), value.decode("latin-1")) for name, value in head.headers]
         return Received(head.method.decode(), head.target.decode(), dict(raw), raw, body)
 
+    async def _answered(
+        self, request: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        try:
+            return await self._answer(self._next(request), request, reader, writer)
+        except ConnectionError:  # as rude a way to leave as any other
+            self.closed_early += 1
+            return False
+
     async def _answer(
         self,
         answer: Answer,
@@ -140,17 +186,50 @@ class Upstream:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> bool:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        self._arrived.set()
+        try:
+            if isinstance(answer, Held):
+                await answer.until.wait()
+                answer = answer.then
+        finally:
+            # Before the answer: who reads it may send the next request at once.
+            self.open -= 1
         if isinstance(answer, Drop):
             writer.transport.abort()
             return False
         if isinstance(answer, Hang):
-            self.closed_early += await reader.read(1) == b""
+            left = await reader.read(1) == b""
+            self.closed_early += left  # added at once: several may leave meanwhile
             return False
         reply = answer if isinstance(answer, Reply) else answer(request)
-        await self._write(reply, request, writer)
+        if reply.pieces is None and not await self._due(reply, reader):
+            return False
+        await self._write(reply, request, reader, writer)
         return not reply.cut
 
-    async def _write(self, reply: Reply, request: Received, writer: asyncio.StreamWriter) -> None:
+    async def _due(self, reply: Reply, reader: asyncio.StreamReader) -> bool:
+        """Wait until a reply may go on; False where the client leaves before."""
+        if reply.until is None:
+            return True
+        leaves = asyncio.ensure_future(reader.read(1))
+        due = asyncio.ensure_future(reply.until.wait())
+        await asyncio.wait({leaves, due}, return_when=asyncio.FIRST_COMPLETED)
+        left = leaves.done()
+        for task in (leaves, due):
+            task.cancel()
+        await asyncio.gather(leaves, due, return_exceptions=True)
+        self.closed_early += left
+        return not left
+
+    async def _write(
+        self,
+        reply: Reply,
+        request: Received,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
         body = reply.body.encode() if isinstance(reply.body, str) else reply.body
         headers = {"content-type": "text/plain", **reply.headers}
         if reply.json is not None:
@@ -170,6 +249,8 @@ class Upstream:
         for piece in reply.pieces if reply.pieces is not None else [body]:
             writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             await writer.drain()
+        if reply.pieces is not None and not await self._due(reply, reader):
+            return
         if reply.cut:
             writer.transport.abort() if not reply.pieces and not body else writer.close()
         else:
@@ -186,3 +267,4 @@ async def running_upstream() -> AsyncGenerator[Upstream]:
         yield upstream
     finally:
         server.close()
+        await upstream.leave()

@@ -10,6 +10,10 @@ from urllib.parse import urlencode
 import anyio
 
 from mixpanel_mcp.api import errors
+from mixpanel_mcp.api.activity import Wait, waiting_for
+from mixpanel_mcp.api.attempts import counted, logged
+from mixpanel_mcp.api.budget import Budget
+from mixpanel_mcp.api.cache import Answered, ReadCache
 from mixpanel_mcp.api.regions import origin
 from mixpanel_mcp.api.replies import Reply, decoded, failure, read_whole, retry_after_seconds
 from mixpanel_mcp.api.request import Credential, Pairs, Repeat, Request
@@ -24,7 +28,7 @@ from mixpanel_mcp.api.retry import (
     pause_that_fits,
     wanted,
 )
-from mixpanel_mcp.settings import CONNECTION_PREFIX, Connection
+from mixpanel_mcp.settings import CONNECTION_PREFIX, DEFAULT_CONNECTION, Connection
 
 if TYPE_CHECKING:
     from mixpanel_mcp.api.transport import Response, Transport
@@ -33,18 +37,49 @@ _Answer = TypeVar("_Answer")
 
 
 class MixpanelClient:
-    """One per server. Sends what it is given; whether it may be sent is decided before."""
+    """One per connection. Sends what it is given; whether it may be sent is decided before."""
 
-    def __init__(self, connection: Connection, pacing: Pacing | None = None) -> None:
+    def __init__(
+        self, connection: Connection, pacing: Pacing | None = None, cache_seconds: float = 0
+    ) -> None:
         self.connection = connection
         self.pacing = pacing or Pacing()
+        self.budget = Budget(self.pacing)
+        self._cache = ReadCache(cache_seconds, self.pacing.clock)
         self._opened: Transport | None = None
 
-    async def send(self, request: Request, *, repeat: Repeat, deadline: Deadline) -> Reply:
-        """Send and read the whole reply, whatever its status short of 429 and 5xx.
+    async def read(
+        self, request: Request, *, project: str, deadline: Deadline, fresh: bool
+    ) -> Answered:
+        """Answer a read from the cache, with an equal read under way, or by sending it.
 
         Raises:
-            NotConfiguredError: a credential is missing; nothing was sent.
+            MixpanelError: as `send`.
+        """
+
+        async def send() -> Reply:
+            return await self.send(request, project=project, repeat=Repeat.READ, deadline=deadline)
+
+        deadline.remaining()  # it runs from here, also while somebody else's read is waited for
+        return await self._cache.read(request, send, fresh=fresh)
+
+    def forget(self, request: Request) -> None:
+        """Keep a read's reply no longer: nothing could be concluded from it."""
+        self._cache.forget(request)
+
+    async def send(
+        self, request: Request, *, project: str, repeat: Repeat, deadline: Deadline
+    ) -> Reply:
+        """Send and read the whole reply, whatever its status short of 429 and 5xx.
+
+        Args:
+            request: what is sent.
+            project: the id of the project that Mixpanel counts it for.
+            repeat: how often it may arrive.
+            deadline: the end of the whole call.
+
+        Raises:
+            NotConfiguredError, BudgetSpentError: nothing was sent.
             RateLimitedError, UnavailableError: and no retry was left.
             OutcomeUnknownError: a write that may have happened.
             UnreadableReplyError: too large, or damaged on its way.
@@ -56,11 +91,15 @@ class MixpanelClient:
             _raise_if_repeatable(reply)
             return reply
 
-        return await self._repeated(request, repeat, deadline, attempt)
+        try:
+            return await self._repeated(request, project, repeat, deadline, attempt)
+        finally:
+            if repeat is not Repeat.READ:
+                self._cache.clear()
 
     @asynccontextmanager
     async def stream(
-        self, request: Request, *, deadline: Deadline
+        self, request: Request, *, project: str, deadline: Deadline
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
         """Open a read whose body is consumed piece by piece; only the opening is retried.
 
@@ -83,10 +122,11 @@ class MixpanelClient:
                     open_reply.push_async_callback(opening.pop_all().aclose)
                     return response
 
-            response = await self._repeated(request, Repeat.READ, deadline, attempt)
+            response = await self._repeated(request, project, Repeat.READ, deadline, attempt)
             try:
-                with anyio.fail_after(max(0, deadline.remaining())):
-                    yield decoded(response.raw(), response.headers.get("content-encoding", ""))
+                with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.STREAM):
+                    pieces = counted(request, response.raw(), self.pacing)
+                    yield decoded(pieces, response.headers.get("content-encoding", ""))
             except (AttemptFailedError, TimeoutError) as error:
                 raise errors.UnavailableError(
                     f"The reply of {request.shown} broke off before its end."
@@ -99,27 +139,46 @@ class MixpanelClient:
     async def _repeated(
         self,
         request: Request,
+        project: str,
         repeat: Repeat,
         deadline: Deadline,
         attempt: Callable[[float], Awaitable[_Answer]],
     ) -> _Answer:
+        # What cannot be sent shall neither wait for a slot nor cost one.
+        self._credential(request)
+        self._transport()
+        before: AttemptFailedError | None = None
         timed_out = made = 0
         while True:
             made += 1
             try:
-                seconds = attempt_seconds(
-                    deadline, repeat, request.retry, attempt=made, timed_out=timed_out
-                )
-                return await _bounded(attempt, min(seconds, request.timeout_seconds or seconds))
+                async with self.budget.slot(request, project, deadline):
+                    seconds = attempt_seconds(
+                        deadline, repeat, request.retry, attempt=made, timed_out=timed_out
+                    )
+                    seconds = min(seconds, request.timeout_seconds or seconds)
+                    answer = _bounded(attempt, seconds)
+                    with waiting_for(Wait.ANSWER):
+                        return await logged(request, answer, number=made, pacing=self.pacing)
+            except errors.BudgetSpentError:
+                if before is None:
+                    raise
+                # Something was sent, so what became of that is the answer.
+                raise _gave_up(request, repeat, before, None) from before
             except AttemptFailedError as failed:
+                before = failed
+                if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
+                    self.budget.learn(request, project, failed.reply)
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
                 again = again and wanted(failed.outcome, request.retry, attempt=made)
+                again = again and not self.budget.is_spent(request, project)
                 pause = self._pause(request, failed, made)
                 pause = pause_that_fits(pause, failed.outcome, deadline)
                 if not again or pause >= deadline.remaining():
                     raise _gave_up(request, repeat, failed, pause if again else None) from failed
                 timed_out += failed.outcome is Outcome.TIMED_OUT
-            await self.pacing.sleep(pause)
+            with waiting_for(Wait.RETRY):
+                await self.pacing.sleep(pause)
 
     def _pause(self, request: Request, failed: AttemptFailedError, made: int) -> float:
         reply = failed.reply
@@ -129,18 +188,22 @@ class MixpanelClient:
     @asynccontextmanager
     async def _exchange(self, request: Request, seconds: float) -> AsyncGenerator["Response"]:
         credential = self._credential(request)
-        if self._opened is None:
-            # httpx costs more to import than the rest of this package together.
-            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
-
-            self._opened = Transport(self.connection)
         url = origin(self.connection, request.region, request.family) + request.path
         if request.query:
             url += "?" + urlencode(request.query)
         body = gzip.compress(request.body, 6, mtime=0) if request.compress else request.body
         headers = [*_headers(request), *credential]
-        async with self._opened.exchange(request.method, url, headers, body, seconds) as response:
+        transport = self._transport()
+        async with transport.exchange(request.method, url, headers, body, seconds) as response:
             yield response
+
+    def _transport(self) -> "Transport":
+        if self._opened is None:
+            # httpx costs more to import than the rest of this package together.
+            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
+
+            self._opened = Transport(self.connection)
+        return self._opened
 
     def _credential(self, request: Request) -> Pairs:
         match request.credential:
@@ -180,12 +243,13 @@ def not_configured(
     """The error that names everything a call needs and the operator has not set, at once."""
     missing = [CONNECTION_PREFIX + name for name in needed if not getattr(connection, name.lower())]
     verb = "is" if len(missing) == 1 else "are"
+    whose = "" if connection.name == DEFAULT_CONNECTION else f" for connection {connection.name}"
     by_call = CONNECTION_PREFIX + "PROJECT_ID" in missing
     passed = " project_id may also be passed with the call." if by_call else ""
     return errors.NotConfiguredError(
-        f"Nothing was sent: {' and '.join(missing)} {verb} not set, and this call needs it. Ask "
-        "the person to set it in this server's configuration (Mixpanel: Organization Settings > "
-        f"Service Accounts, and Project Settings) and to restart the server.{passed}"
+        f"Nothing was sent: {' and '.join(missing)} {verb} not set{whose}, and this call needs it. "
+        "Ask the person to set it in this server's configuration (Mixpanel: Organization Settings "
+        f"> Service Accounts, and Project Settings) and to restart the server.{passed}"
     )
 
 

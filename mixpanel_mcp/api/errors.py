@@ -3,7 +3,8 @@
 MixpanelError
 ├── RefusedError                a rule of ours or an argument: nothing was sent
 │   ├── InvalidArgumentsError
-│   └── NotConfiguredError
+│   ├── NotConfiguredError
+│   └── BudgetSpentError        Mixpanel would say 429
 ├── ConfirmationRequiredError   (safety/gate.py) no failure: somebody has to agree
 └── FailedError                 something was sent, or could not be
     ├── RejectedError           400 and other 4xx: the same again is refused again
@@ -53,6 +54,10 @@ class InvalidArgumentsError(RefusedError):
 
 class NotConfiguredError(RefusedError):
     """A credential or a setting that the call needs is not there."""
+
+
+class BudgetSpentError(RefusedError):
+    """The calls that Mixpanel allows are used up; `data` has the `next_slot` and the `budget`."""
 
 
 class FailedError(MixpanelError):

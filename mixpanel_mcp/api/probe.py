@@ -106,7 +106,7 @@ async def _reply(client: MixpanelClient, request: Request, instruments: Instrume
     # The deadline around this one is the shorter; this only leaves a single attempt all of it.
     deadline = Deadline(instruments.seconds * 10, client.pacing)
     try:
-        return await client.send(once, repeat=Repeat.READ, deadline=deadline)
+        return await client.send(once, project="", repeat=Repeat.READ, deadline=deadline)
     except errors.MixpanelError as error:
         failed = error.__cause__
         if isinstance(failed, AttemptFailedError):

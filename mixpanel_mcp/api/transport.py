@@ -14,6 +14,7 @@ from mixpanel_mcp.api.retry import AttemptFailedError, Outcome
 from mixpanel_mcp.settings import Connection, is_loopback
 
 _CONNECT_SECONDS = 10.0
+_OPENING_SHARE = 0.8
 # More connections than Mixpanel answers at once only slow the pool down. All of them are kept:
 # one that is not is closed after its request, and the next request in line opens another.
 _CONNECTIONS = 20
@@ -93,7 +94,9 @@ class Transport:
         Raises:
             AttemptFailedError: there is no reply, or (from `raw`) it broke off.
         """
-        timeout = httpx.Timeout(seconds, connect=min(seconds, _CONNECT_SECONDS))
+        # Before the attempt ends: then it is known that nothing was sent.
+        opening = min(seconds * _OPENING_SHARE, _CONNECT_SECONDS)
+        timeout = httpx.Timeout(seconds, connect=opening, pool=seconds * _OPENING_SHARE)
         request = self._client.build_request(
             method, url, headers=headers, content=body or None, timeout=timeout
         )

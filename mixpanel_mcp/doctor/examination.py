@@ -1,6 +1,7 @@
 """The examination: ask everything at once, ask the other regions if need be, and conclude."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import anyio
 
@@ -31,17 +32,23 @@ from mixpanel_mcp.settings import Connection, Region, Settings
 
 
 async def examine(settings: Settings, instruments: Instruments | None = None) -> Report:
-    """Try every credential; takes two rounds of the instruments' deadline at most."""
+    """Try every credential, one connection after the other.
+
+    Each takes two rounds of the instruments' deadline at most.
+    """
     instruments = instruments or Instruments()
-    connection = settings.connection
     others = [token.get_secret_value() for token in settings.policy.allowed_tokens]
-    redact = redactor(connection, others).text
-    client = MixpanelClient(connection, Pacing(now=instruments.now))
-    try:
-        examination = _Examination(settings, client, instruments, redact)
-        checks = await examination.checks()
-    finally:
-        await client.close()
+    redact = redactor(settings.connections, others).text
+    checks: list[Check] = []
+    for connection in settings.connections:
+        client = MixpanelClient(connection, Pacing(now=instruments.now))
+        alone = settings.with_connection(connection)
+        try:
+            found = await _Examination(alone, client, instruments, redact).checks()
+        finally:
+            await client.close()
+        whose = connection.name if settings.several else None
+        checks += [replace(check, connection=whose) for check in found]
     return Report(checks).redacted(lambda text: redact(clean(text)))
 
 

@@ -20,6 +20,8 @@ class Check:
 
     name: str
     detail: str
+    connection: str | None = None
+    """Whose it is, where there are several."""
     outcome: Outcome = Outcome.OK
     family: str | None = None
     origin: str | None = None
@@ -38,7 +40,15 @@ class Check:
     @property
     def line(self) -> str:
         where = f" ({self.origin})" if self.origin else ""
-        return f"{self.outcome.value:<5} {self.name}{where}: {self.detail}"
+        return f"{self.outcome.value:<5} {self._whose}{self.name}{where}: {self.detail}"
+
+    @property
+    def told_advice(self) -> str:
+        return self.advice and f"{self._whose}{self.advice}"
+
+    @property
+    def _whose(self) -> str:
+        return f"{self.connection}: " if self.connection else ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Report:
         """What to do, the worst first, each sentence once."""
         order = [*Ailment, None]
         worst_first = sorted(self.checks, key=lambda check: order.index(check.ailment))
-        return list(dict.fromkeys(check.advice for check in worst_first if check.advice))
+        return list(dict.fromkeys(check.told_advice for check in worst_first if check.advice))
 
     def redacted(self, redact: Callable[[str], str]) -> "Report":
         checks = [
@@ -81,6 +91,7 @@ class Report:
             "exit_code": self.exit_code,
             "checks": [
                 {
+                    **({"connection": check.connection} if check.connection else {}),
                     "name": check.name,
                     "family": check.family,
                     "origin": check.origin,

@@ -5,6 +5,7 @@ name below the one before, without following links, so that neither `..`, nor a 
 put there in the meantime leads outside.
 """
 
+import errno
 import os
 import re
 import secrets
@@ -26,6 +27,25 @@ _FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f:\ud800-\udfff]")
 
 class OutsideError(Exception):
     """A path that does not name a plain file below the root."""
+
+
+def own_folder(root: Path, name: str) -> Path:
+    """Make a folder below the root that is its owner's alone, or take the one that is there.
+
+    Raises:
+        OSError: it is no plain folder, a link, or not ours to close to others.
+    """
+    folder = root / name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if _BELOW_HANDLES:
+        number = os.open(folder, os.O_RDONLY | _DIRECTORY | _NO_FOLLOW)
+        try:
+            os.fchmod(number, 0o700)
+        finally:
+            os.close(number)
+    elif folder.is_symlink():
+        raise OSError(errno.ELOOP, "is a link", str(folder))
+    return folder
 
 
 class FilesRoot:
@@ -90,7 +110,7 @@ class FilesRoot:
             return
         opened: list[int] = []
         try:
-            opened.append(os.open(self.folder, os.O_RDONLY | _DIRECTORY))
+            opened.append(os.open(self.folder, os.O_RDONLY | _DIRECTORY | _NO_FOLLOW))
             for part in folders:
                 flags = os.O_RDONLY | _DIRECTORY | _NO_FOLLOW
                 opened.append(os.open(part, flags, dir_fd=opened[-1]))

@@ -15,7 +15,7 @@ from mixpanel_mcp.json_values import is_list
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import Day, Names
 from mixpanel_mcp.operations.pipelines import pipeline_write
-from mixpanel_mcp.operations.replies import json_object
+from mixpanel_mcp.operations.replies import written_object
 from mixpanel_mcp.sanitize import quoted
 
 _MONTHS_BACK = 6
@@ -99,7 +99,7 @@ async def create_gcs_pipeline(call: Call, args: CreateGcsPipeline) -> Answer:
         }
     )
     request = pipeline_write(call, "/create", form)
-    document = await json_object(call, request)
+    document = await written_object(call, request)
     given = document.get("pipeline_names")
     names = [str(name) for name in given] if is_list(given) else []
     target = destination_of(dict(form))

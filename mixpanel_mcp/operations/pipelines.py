@@ -14,7 +14,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, form_body, pairs
 from mixpanel_mcp.json_values import is_list, objects_in
-from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Table, Write, operation
+from mixpanel_mcp.operation import Answer, Cached, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import IgnoresProjectToken, Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object, lacking
 from mixpanel_mcp.sanitize import counted, quoted
@@ -23,11 +23,11 @@ from mixpanel_mcp.sanitize import counted, quoted
 _NEVER = re.compile(r"^0{1,4}[01]-")
 
 
-class ListPipelines(InProject):
+class ListPipelines(Cached, InProject):
     """Arguments of list_pipelines."""
 
 
-class GetPipeline(InProject):
+class GetPipeline(Cached, InProject):
     """Arguments of get_pipeline."""
 
     name: str = Field(min_length=1, description="From list_pipelines.")
@@ -233,13 +233,21 @@ async def _no_tasks(call: Call, args: GetPipeline, document: Mapping[str, Any]) 
             headline=f"There is no pipeline {quoted(args.name, 200)} among this project's "
             f"{len(names)}.",
             data=document,
-            table=Table(columns=["name"], rows=[[name] for name in names]),
+            table=Table(columns=_OTHER_NAMES, rows=[[name] for name in names]),
         )
     states = f" in the states {', '.join(args.status)}" if args.status else ""
     return Answer(
         headline=f"Pipeline {quoted(args.name, 200)} exists and has no tasks{states}.",
         data=document,
     )
+
+
+_OTHER_NAMES = ("name",)
+
+
+def found_no_pipeline(answer: Answer) -> bool:
+    """Whether get_pipeline answered that there is none of that name."""
+    return answer.table is not None and answer.table.columns is _OTHER_NAMES
 
 
 _STATES = ("pending", "running", "retried", "failed", "canceled", "timed_out")

@@ -10,7 +10,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
 from mixpanel_mcp.json_values import is_list, is_object
-from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
+from mixpanel_mcp.operation import Answer, Cached, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Names, from_json
 from mixpanel_mcp.operations.replies import json_object, lacking
 from mixpanel_mcp.sanitize import counted, listed
@@ -29,7 +29,7 @@ def _behaviors(value: object) -> object:
     return [parsed] if is_object(parsed) else parsed
 
 
-class QueryProfiles(InWorkspace):
+class QueryProfiles(Cached, InWorkspace):
     """Arguments of query_profiles."""
 
     distinct_ids: Names | None = Field(
@@ -162,7 +162,7 @@ def _headline(count: int, page: int, total: object) -> str:
 
 
 def _next(args: QueryProfiles, page: int, session_id: object) -> dict[str, Any]:
-    given = args.model_dump(mode="json", exclude_none=True)
+    given = args.model_dump(mode="json", exclude_none=True, exclude={"fresh"})
     return {
         "tool": "query_profiles",
         "arguments": {**given, "page": page, "session_id": session_id},

@@ -5,32 +5,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from mixpanel_mcp.api.errors import OutcomeUnknownError, RejectedError, UnreadableReplyError
-from mixpanel_mcp.api.replies import failure
+from mixpanel_mcp.api.replies import Reply, failure
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call
 
 
 async def json_reply(call: Call, request: Request) -> Any:
-    """Send a request whose reply is JSON, whatever its shape.
+    """Read what is JSON, whatever its shape; an equal read's reply may still be kept.
 
     Raises:
         MixpanelError: what its status, or an error inside a 200, means.
     """
-    reply = await call.send(request)
-    if reply.status != 200:
-        raise failure(request, reply)
-    document = reply.json()
-    if is_object(document):
-        raise_error_inside(request, document)
-    return document
+    return _document(request, await call.read(request))
 
 
 async def json_object(call: Call, request: Request) -> dict[str, Any]:
-    document = await json_reply(call, request)
-    if not is_object(document):
-        raise _unexpected(request, "an object")
-    return document
+    return _object(request, await json_reply(call, request))
 
 
 async def json_list(call: Call, request: Request) -> Sequence[Any]:
@@ -38,6 +29,11 @@ async def json_list(call: Call, request: Request) -> Sequence[Any]:
     if not is_list(document):
         raise _unexpected(request, "a list")
     return document
+
+
+async def written_object(call: Call, request: Request) -> dict[str, Any]:
+    """Send a write whose reply is a JSON object."""
+    return _object(request, _document(request, await call.send(request)))
 
 
 async def acknowledged(call: Call, request: Request) -> object:
@@ -85,13 +81,29 @@ def lacking(part: str) -> UnreadableReplyError:
     )
 
 
-def without_numbers(what: str, part: str, notes: Sequence[str]) -> Answer:
+def without_numbers(call: Call, what: str, part: str, notes: Sequence[str]) -> Answer:
     """An answer for a reply that is whole but has no numbers: no failure, and no zero either."""
+    call.forget_reads()
     return Answer(
         headline=f"{what}: Mixpanel's reply has no {part}, so nothing can be concluded from it.",
         notes=notes,
         complete=False,
     )
+
+
+def _document(request: Request, reply: Reply) -> Any:
+    if reply.status != 200:
+        raise failure(request, reply)
+    document = reply.json()
+    if is_object(document):
+        raise_error_inside(request, document)
+    return document
+
+
+def _object(request: Request, document: object) -> dict[str, Any]:
+    if not is_object(document):
+        raise _unexpected(request, "an object")
+    return document
 
 
 def _unexpected(request: Request, promised: str) -> UnreadableReplyError:

@@ -10,7 +10,7 @@ from mixpanel_mcp.api.errors import InvalidArgumentsError
 from mixpanel_mcp.api.regions import Family, endpoint
 from mixpanel_mcp.api.request import FORM, Request, compact_json, form_body, pairs
 from mixpanel_mcp.json_values import as_text, is_list, is_object, objects_in
-from mixpanel_mcp.operation import Answer, Call, Effect, InWorkspace, Table, operation
+from mixpanel_mcp.operation import Answer, Cached, Call, Effect, InWorkspace, Table, operation
 from mixpanel_mcp.operations.arguments import Day, IgnoresProjectToken, JsonObject
 from mixpanel_mcp.operations.replies import (
     json_list,
@@ -24,11 +24,11 @@ from mixpanel_mcp.sanitize import clean_data, counted
 _MAINTENANCE = "Mixpanel keeps this API in maintenance mode and advises Insights reports instead"
 
 
-class ListSavedFunnels(IgnoresProjectToken, InWorkspace):
+class ListSavedFunnels(IgnoresProjectToken, Cached, InWorkspace):
     """Arguments of list_saved_funnels."""
 
 
-class QueryFunnelSavedReports(IgnoresProjectToken, InWorkspace):
+class QueryFunnelSavedReports(IgnoresProjectToken, Cached, InWorkspace):
     """Arguments of query_funnel_saved_reports."""
 
     funnel_id: int = Field(description="From list_saved_funnels.")
@@ -49,13 +49,13 @@ class QueryFunnelSavedReports(IgnoresProjectToken, InWorkspace):
     limit: int | None = Field(default=None, ge=1, le=10_000, description="Most segments; with on.")
 
 
-class QueryInsightsSavedReports(InWorkspace):
+class QueryInsightsSavedReports(Cached, InWorkspace):
     """Arguments of query_insights_saved_reports."""
 
     bookmark_id: int = Field(description="The number behind report- in the report's URL.")
 
 
-class CustomJqlQuery(InWorkspace):
+class CustomJqlQuery(Cached, InWorkspace):
     """Arguments of custom_jql_query."""
 
     script: str = Field(
@@ -99,12 +99,12 @@ async def list_saved_funnels(call: Call, args: ListSavedFunnels) -> Answer:
 async def query_funnel_saved_reports(call: Call, args: QueryFunnelSavedReports) -> Answer:
     """Get a saved funnel's counts and conversion, step by step, for a range of days."""
     _check_funnel(args)
-    own = args.model_dump(exclude={*InWorkspace.model_fields, "use_project_token"})
+    own = args.model_dump(exclude={*InWorkspace.model_fields, "use_project_token", "fresh"})
     document = await json_object(call, _get(call, "/funnels", own))
     notes = [*args.token_notes(), _MAINTENANCE]
     data = document.get("data")
     if data is None:
-        return without_numbers(f"Funnel {args.funnel_id}", "data", notes)
+        return without_numbers(call, f"Funnel {args.funnel_id}", "data", notes)
     if not is_object(data):
         raise lacking("the funnel's data")
     rows = list(_funnel_rows(data))
@@ -131,7 +131,7 @@ async def query_insights_saved_reports(call: Call, args: QueryInsightsSavedRepor
     headers = [str(header) for header in given] if is_list(given) else []
     series = document.get("series")
     if series is None:
-        return without_numbers(f"Insights report {args.bookmark_id}", "series", ())
+        return without_numbers(call, f"Insights report {args.bookmark_id}", "series", ())
     if not is_object(series):
         raise lacking("the report's series")
     rows = list(_leaves(clean_data(series), ()))

@@ -71,12 +71,13 @@ class Completions:
         if argument.name not in self._arguments[ref.name]:
             raise invalid(f"Prompt {ref.name} has no argument {quoted(argument.name)}.")
         source = self._sources.get(argument.name)
-        return None if source is None else _sifted(await source(argument.value), argument.value)
+        return None if source is None else sifted(await source(argument.value), argument.value)
 
 
-def _sifted(candidates: Sequence[str], typed: str) -> t.Completion:
+def sifted(candidates: Sequence[str], typed: str) -> t.Completion:
+    """The candidates that begin with what was typed, in any letter case, and how many there are."""
     begun = typed.strip().casefold()
-    fitting = [value for value in candidates if value.casefold().startswith(begun)]
+    fitting = [value for value in candidates if value.strip().casefold().startswith(begun)]
     return t.Completion(
         values=fitting[:_MOST_VALUES],
         total=len(fitting),

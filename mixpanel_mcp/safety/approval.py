@@ -15,6 +15,7 @@ from mcp.server.mcpserver import Context
 from mcp.types.version import is_version_at_least
 from pydantic import BaseModel, Field, StrictBool
 
+from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.json_values import is_object
 
 _MODERN = "2026-07-28"
@@ -139,7 +140,7 @@ class Asker:
 
     async def _legacy(self, question: str) -> Verdict:
         try:
-            with anyio.fail_after(self._answer_seconds):
+            with anyio.fail_after(self._answer_seconds), waiting_for(Wait.PERSON):
                 reply = await self._context.elicit(question, Approval)
         except (MCPError, ValueError, TimeoutError):
             return Verdict.DECLINED

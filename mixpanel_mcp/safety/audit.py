@@ -4,12 +4,14 @@ import hashlib
 import json
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from mixpanel_mcp.operation import Effect
+from mixpanel_mcp.operation import Effect, Operation
+from mixpanel_mcp.settings import Connection
 
 _log = logging.getLogger("mixpanel_mcp.audit")
 
@@ -27,6 +29,17 @@ class AuditEntry:
     count: int = 0
     confirmed: str = "not needed"
     outcome: str = ""
+
+    @classmethod
+    def of(cls, row: Operation, connection: Connection, given: Mapping[str, Any]) -> Self:
+        """The entry of a call that has just come, for the connection's own project."""
+        return cls(
+            tool=row.name,
+            connection=connection.name,
+            project=connection.project_id,
+            region=connection.region.value,
+            arguments_digest=arguments_digest(given),
+        )
 
 
 class AuditTrail:
@@ -57,7 +70,7 @@ class AuditTrail:
             file.write(text)
 
 
-def arguments_digest(arguments: dict[str, Any]) -> str:
+def arguments_digest(arguments: Mapping[str, Any]) -> str:
     """A fingerprint by which the same arguments can be recognized, and nothing read.
 
     `confirm` is left out: asking and doing have the same digest.

@@ -1,6 +1,7 @@
 """The gate that every request of a call passes before it leaves."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
@@ -12,7 +13,7 @@ from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.judgement import Judgement, judge
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.sanitize import quoted
-from mixpanel_mcp.settings import Confirmation, Connection, Policy
+from mixpanel_mcp.settings import DEFAULT_CONNECTION, Confirmation, Connection, Policy
 
 
 class ConfirmationRequiredError(MixpanelError):
@@ -32,8 +33,20 @@ class Gate:
         asker: Asker,
         entry: AuditEntry,
         secrets: list[str],
+        all_connections: Sequence[Connection],
     ) -> None:
-        """`secrets` receives credentials that the requests carry, to be kept out of answers."""
+        """Judge the requests of one call.
+
+        Args:
+            connection: whose requests they are.
+            policy: what the operator allows.
+            project_id: the project that the call is for.
+            confirm: whether the call says that a person agreed.
+            asker: puts the question to a person.
+            entry: the call's line of the audit log.
+            secrets: receives credentials that the requests carry, to be kept out of answers.
+            all_connections: theirs are the secrets that no question may show.
+        """
         self._connection = connection
         self._policy = policy
         self._project_id = project_id
@@ -41,6 +54,7 @@ class Gate:
         self._asker = asker
         self._entry = entry
         self._secrets = secrets
+        self._all_connections = all_connections
 
     async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]:
         """Give leave to send these requests, all or none.
@@ -57,9 +71,22 @@ class Gate:
             self._check_walls(judgement)
         final = [each for each in judgements if each.effect is Effect.IRREVERSIBLE]
         if final:
-            summary = redactor(self._connection, self._secrets).text(_together(final))
+            summary = redactor(self._all_connections, self._secrets).text(_together(final))
             await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
-        return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
+        return [
+            Permit(judgement.effect, judgement.repeat, self._counted_for(judgement))
+            for judgement in judgements
+        ]
+
+    def _counted_for(self, judgement: Judgement) -> str:
+        """The project that the call is for, or else the one that the request names."""
+        if self._project_id is None and len(judgement.projects) == 1:
+            (named,) = judgement.projects
+            # `0777` and `+777` are 777 to whoever reads numbers.
+            self._entry.project = (
+                int(named) if re.fullmatch(r"\s*\+?[0-9]{1,15}\s*", named) else None
+            )
+        return str(self._entry.project or "")
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
         effect = max((judgement.effect for judgement in judgements), default=Effect.READS)
@@ -100,7 +127,10 @@ class Gate:
                 f"for project {own}. Leave one of the two out, or pass project_id."
             )
         allowed = {str(project) for project in self._policy.allowed_projects}
-        if allowed and (foreign := sorted(judgement.projects - allowed)):
+        # A token names the connection's own project as well as an id does.
+        home = self._connection.project_id if judgement.tokens else None
+        named = judgement.projects | ({str(home)} if home else set[str]())
+        if allowed and (foreign := sorted(named - allowed)):
             raise RefusedError(
                 f"Nothing was sent: project {quoted(foreign[0])} is not one this server may use; "
                 f"these are: {', '.join(sorted(allowed))}."
@@ -143,6 +173,8 @@ class Gate:
 
     def _question(self, summary: str) -> str:
         place = f"Mixpanel project {self._project_id}" if self._project_id else "Mixpanel"
+        if self._connection.name != DEFAULT_CONNECTION:
+            place += f" ({self._connection.name})"
         return f"{place}: this would {summary}. Go ahead?"
 
 

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mixpanel_mcp.api.paths import readings
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.json_values import is_list, is_object, objects_in
 from mixpanel_mcp.operation import Effect
-from mixpanel_mcp.safety.paths import INGESTION, PIPELINES, WRITING, is_known_read, readings
+from mixpanel_mcp.safety.paths import INGESTION, PIPELINES, WRITING, is_known_read
 from mixpanel_mcp.safety.payloads import Payload, read_payload
 from mixpanel_mcp.safety.pipelines import describe_cancel, describe_create, describe_edit
 from mixpanel_mcp.sanitize import clean, counted, listed, quoted

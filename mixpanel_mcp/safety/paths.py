@@ -1,10 +1,9 @@
-"""Which paths read and which write, and what servers make of a path that is spelled oddly.
+"""Which paths read and which write.
 
 The reads are those of query.openapi.yaml, export.openapi.yaml and data-pipelines.openapi.yaml.
 """
 
 import re
-from urllib.parse import unquote
 
 from mixpanel_mcp.api.regions import Family
 
@@ -63,19 +62,3 @@ def _reads_of(family: Family) -> tuple[set[str], set[str]]:
             return _DATA_READS, _DATA_POSTS
         case _:
             return set(), set()
-
-
-def plain_path(path: str) -> str:
-    """The path a lenient server could see: decoded to the end, lower case, no doubled slashes."""
-    for _ in range(4):
-        path = unquote(path)
-    path = path.replace("\\", "/").lower()
-    return "/" + "/".join(part for part in path.split("/") if part not in {"", "."})
-
-
-def readings(path: str) -> list[str]:
-    """What servers make of a path: as it is, without parameters, or cut at what ends it."""
-    plain = plain_path(path)
-    without_parameters = plain_path("/".join(part.split(";")[0] for part in plain.split("/")))
-    ended = [plain_path(re.split(r"[?#]", each)[0]) for each in (plain, without_parameters)]
-    return list(dict.fromkeys([plain, without_parameters, *ended]))

@@ -1,27 +1,34 @@
-"""The connection's secrets, in every form in which somebody could send them back."""
+"""The connections' secrets, in every form in which somebody could send them back."""
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from urllib.parse import quote, quote_plus
 
 from mixpanel_mcp.sanitize import Redactor
 from mixpanel_mcp.settings import Connection
 
 
-def redactor(connection: Connection, more: Sequence[str] = ()) -> Redactor:
-    """Look for the connection's password and token, for their Basic headers, and for `more`."""
-    password = connection.password.get_secret_value() if connection.password else ""
-    token = connection.project_token.get_secret_value() if connection.project_token else ""
+def redactor(connections: Iterable[Connection], more: Sequence[str] = ()) -> Redactor:
+    """Look for each connection's password and token, for their Basic headers, and for `more`."""
     forms: dict[str, str] = {}
     for secret in more:
         forms |= dict.fromkeys(_spellings(secret), "[secret]")
+    for connection in connections:
+        forms |= _forms(connection)
+    return Redactor(forms)
+
+
+def _forms(connection: Connection) -> dict[str, str]:
+    password = connection.password.get_secret_value() if connection.password else ""
+    token = connection.project_token.get_secret_value() if connection.project_token else ""
+    forms: dict[str, str] = {}
     forms |= dict.fromkeys(_spellings(password), "[secret]")
     forms |= dict.fromkeys(_spellings(token), "[project token]")
     for pair in (f"{connection.username}:{password}", f"{token}:"):
         if password or token:
             forms |= dict.fromkeys(_spellings(_base64(pair)), "[credentials]")
-    return Redactor(forms)
+    return forms
 
 
 def _spellings(secret: str) -> set[str]:

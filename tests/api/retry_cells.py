@@ -1,7 +1,7 @@
 """The calls of the retry table: one for each thing that its rows name."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -196,4 +196,4 @@ def when_paused(waits: Waits, act: Callable[[], Awaitable[object]]) -> Pacing:
         await act()
         await pacing.sleep(seconds)
 
-    return Pacing(clock=pacing.clock, sleep=sleep, jitter=pacing.jitter)
+    return replace(pacing, sleep=sleep)

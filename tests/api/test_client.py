@@ -169,7 +169,7 @@ async def test_calls_share_a_connection_whatever_their_status(connect: Connect) 
         keeper.always("/engage", Reply(json={"status": 1}))
         async with connect(connection={"base_url": keeper.url}) as tools:
             for _ in range(4):
-                await tools.call("list_saved_funnels")
+                await tools.call("list_saved_funnels", fresh=True)
             await tools.call("create_profile", properties=[{"$distinct_id": "ada", "plan": "pro"}])
             await tools.call("download_data", from_date="2026-01-01", to_date="2026-01-01")
 
@@ -182,7 +182,7 @@ async def test_a_lost_connection_is_replaced_by_one(connect: Connect) -> None:
         keeper.default = Reply(json=[])
         keeper.on("/api/query/funnels/list", Reply(json=[]), Drop())
         async with connect(connection={"base_url": keeper.url}) as tools:
-            answers = [await tools.call("list_saved_funnels") for _ in range(4)]
+            answers = [await tools.call("list_saved_funnels", fresh=True) for _ in range(4)]
 
     assert [answer.status for answer in answers] == ["ok"] * 4
     assert keeper.connections == 2
@@ -192,7 +192,7 @@ async def test_many_calls_at_once_use_few_connections(connect: Connect) -> None:
     async with _doorkeeper() as keeper:
         keeper.default = Reply(json=[])
         async with connect(connection={"base_url": keeper.url}) as tools:
-            calls = [tools.call("list_saved_funnels") for _ in range(50)]
+            calls = [tools.call("list_saved_funnels", fresh=True) for _ in range(50)]
             answers = await asyncio.gather(*calls)
 
     assert {answer.status for answer in answers} == {"ok"}

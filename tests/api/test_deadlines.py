@@ -1,7 +1,6 @@
 """Time-outs, and calls that end when they should: on the real clock, with small deadlines."""
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -244,16 +243,6 @@ async def _timed(call: Any) -> tuple[Result, float]:
     begun = time.perf_counter()
     answer = await asyncio.wait_for(call, 5)
     return answer, time.perf_counter() - begun
-
-
-@pytest.fixture
-def unused_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    return find
 
 
 @asynccontextmanager

@@ -84,7 +84,8 @@ async def test_a_refusal_is_final(
             assert len(upstream.requests) == 1, status
             assert "may have happened" not in answer.text
 
-    assert waits.pauses == []
+    # Exports wait for the next of three a second; a retry would wait longer.
+    assert all(pause < 2 for pause in waits.pauses)
 
 
 async def test_events_without_an_insert_id_cannot_be_told_apart_and_go_once(

@@ -150,7 +150,8 @@ async def test_an_import_is_authenticated_strict_and_compressed(
         answer = await tools.call("import_events", events=[event])
 
     assert (answer.status, answer.data["accepted"], answer.data["rejected"]) == ("ok", 1, [])
-    assert answer.structured["scope"] == {"project": 4242, "region": "us"}
+    scope = answer.structured["scope"]
+    assert (scope["project"], scope["region"]) == (4242, "us")
     (request,) = upstream.requests
     assert (request.method, request.target) == ("POST", "/import?strict=1&project_id=4242")
     assert request.headers["authorization"] == basic("robot", CANARY_PASSWORD)

@@ -60,7 +60,8 @@ async def test_the_next_call_is_spelled_out_and_leads_to_the_end(
             step = answer.structured["next"]
             assert answer.structured["complete"] is (step is None)
             assert ("Next: query_profiles(" in answer.text) is (step is not None)
-            assert answer.structured["scope"] == {"project": 77, "region": "eu"}
+            scope = answer.structured["scope"]
+            assert (scope["project"], scope["region"]) == (77, "eu")
 
     assert found == ["ada", "grace", "joan", "karen", "mary"]
     assert {request.target for request in upstream.requests} == {

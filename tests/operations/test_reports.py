@@ -136,7 +136,7 @@ async def test_the_project_token_is_not_used_where_mixpanel_takes_none(
 ) -> None:
     upstream.default = Reply(json=reply)
 
-    async with connect() as tools:
+    async with connect(cache_seconds=0) as tools:
         plain = await tools.call(tool, **arguments)
         answer = await tools.call(tool, **arguments, use_project_token=True)
 

@@ -120,7 +120,8 @@ async def test_no_secret_shows_though_mixpanel_sends_all_of_them_back(
     confirm = {} if tool in READING else {"confirm": True}
     leaking: dict[str, list[str]] = {}
 
-    async with connect(audit_log=audit, allowed_tokens=(SecretStr(OTHER_TOKEN),)) as tools:
+    others = (SecretStr(OTHER_TOKEN),)
+    async with connect(audit_log=audit, allowed_tokens=others, cache_seconds=0) as tools:
         for name, echo in ECHOES.items():
             upstream.default = echo
             answer = await tools.call(tool, **arguments, **confirm)

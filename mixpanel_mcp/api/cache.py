@@ -1,0 +1,137 @@
+"""Read results kept for a short time, and equal reads in flight sent once."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+import anyio
+
+from mixpanel_mcp.api.activity import Wait, waiting_for
+from mixpanel_mcp.api.errors import MixpanelError
+from mixpanel_mcp.api.replies import Reply
+from mixpanel_mcp.api.request import Request
+
+_MOST_BYTES = 32 * 1024 * 1024
+_LARGEST_REPLY = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A reply, and how old it is: None where it was asked for just now."""
+
+    reply: Reply
+    age_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A reply, since when it is kept, and the number of the question it answers."""
+
+    reply: Reply
+    since: float
+    asked: int
+
+
+@dataclass
+class _UnderWay:
+    """A read that others wait for."""
+
+    done: anyio.Event = field(default_factory=anyio.Event)
+    reply: Reply | None = None
+    error: MixpanelError | None = None
+
+
+class ReadCache:
+    """The reads of one connection. A write through the same connection empties it."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._clock = clock
+        self._kept: OrderedDict[Request, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._in_flight: dict[Request, _UnderWay] = {}
+        self._asked = count(1)
+        self._written_after = 0
+
+    async def read(
+        self, request: Request, send: Callable[[], Awaitable[Reply]], *, fresh: bool
+    ) -> Answered:
+        """Answer from what is kept, from an equal read under way, or by sending.
+
+        Raises:
+            MixpanelError: what `send` raised, for everybody who waited for it.
+        """
+        if fresh:
+            return Answered(await self._send(request, send))
+        while True:
+            if (kept := self._find(request)) is not None:
+                return kept
+            if (under_way := self._in_flight.get(request)) is None:
+                return Answered(await self._lead(request, send))
+            with waiting_for(Wait.ANSWER):
+                await under_way.done.wait()
+            if under_way.error is not None:
+                raise under_way.error
+            if under_way.reply is not None:
+                return Answered(under_way.reply)
+            # Its caller left before the answer: the next in line sends.
+
+    def clear(self) -> None:
+        """Forget everything: something was written, so what is kept may be wrong.
+
+        Reads under way began before it, so nobody joins them any more.
+        """
+        self._kept.clear()
+        self._bytes = 0
+        self._in_flight.clear()
+        self._written_after = next(self._asked)
+
+    def forget(self, request: Request) -> None:
+        if (kept := self._kept.pop(request, None)) is not None:
+            self._bytes -= len(kept.reply.body)
+
+    async def _lead(self, request: Request, send: Callable[[], Awaitable[Reply]]) -> Reply:
+        """Send for everybody who asks the same meanwhile."""
+        shared = self._in_flight[request] = _UnderWay()
+        try:
+            shared.reply = await self._send(request, send)
+        except MixpanelError as error:
+            shared.error = error
+            raise
+        finally:
+            if self._in_flight.get(request) is shared:
+                del self._in_flight[request]
+            shared.done.set()
+        return shared.reply
+
+    async def _send(self, request: Request, send: Callable[[], Awaitable[Reply]]) -> Reply:
+        asked = next(self._asked)
+        reply = await send()
+        # What was asked before a write and answered after it belongs to neither.
+        if asked > self._written_after:
+            self._keep(request, _Kept(reply, self._clock(), asked))
+        return reply
+
+    def _keep(self, request: Request, new: "_Kept") -> None:
+        reply = new.reply
+        if reply.status != 200 or not self._seconds or len(reply.body) > _LARGEST_REPLY:
+            return
+        old = self._kept.get(request)
+        if old is not None and old.asked > new.asked:
+            return  # it came late, and a younger question is answered already
+        self.forget(request)
+        self._kept[request] = new
+        self._bytes += len(reply.body)
+        while self._bytes > _MOST_BYTES:
+            self.forget(next(iter(self._kept)))
+
+    def _find(self, request: Request) -> Answered | None:
+        found = self._kept.get(request)
+        if found is None:
+            return None
+        age = self._clock() - found.since
+        if age >= self._seconds:
+            self.forget(request)
+            return None
+        return Answered(found.reply, age)

@@ -1,0 +1,134 @@
+"""Pipelines and saved funnels: what answers say there is, and which URI each one has."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mcp.types as t
+
+from mixpanel_mcp.json_values import objects_in
+from mixpanel_mcp.operation import Answer
+from mixpanel_mcp.resources.addresses import Address, Format
+from mixpanel_mcp.resources.kinds import FUNNEL, FUNNELS, PIPELINE, PIPELINES, Kind
+from mixpanel_mcp.resources.wording import title
+from mixpanel_mcp.sanitize import Redactor
+
+# A name beyond this is shown in tables, and has no entry and no link of its own.
+_LONGEST_NAME = 500
+_MOST_ENTRIES = 500
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something that has a resource of its own: `key` stands in its URI, `name` is shown."""
+
+    key: str
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collection:
+    """Many things of a kind: the operation that lists them, and the fields of its records."""
+
+    whole: Kind
+    each: Kind
+    operation: str
+    key_field: str
+    key_type: type
+    noun: str
+    about: str
+
+    @property
+    def folder(self) -> str:
+        return self.whole.path
+
+    def entries(self, answer: Answer) -> list[Entry]:
+        """What there is according to a listing, each once."""
+        found = {entry.key: entry for entry in self._found(answer)}
+        return list(found.values())[:_MOST_ENTRIES]
+
+    def entry(self, record: Mapping[str, Any]) -> Entry | None:
+        key, name = record.get(self.key_field), record.get("name")
+        if type(key) is not self.key_type or not isinstance(name, str):
+            return None
+        return entry(str(key), name)
+
+    def _found(self, answer: Answer) -> Iterator[Entry]:
+        for record in objects_in(answer.data):
+            found = self.entry(record)
+            if found is not None:
+                yield found
+
+
+def entry(key: str, name: str) -> Entry | None:
+    """An entry, if its key can stand in a URI."""
+    if not key or len(key) > _LONGEST_NAME:
+        return None
+    try:
+        key.encode()
+    except UnicodeEncodeError:
+        return None
+    return Entry(key, name)
+
+
+PIPELINE_COLLECTION = Collection(
+    whole=PIPELINES,
+    each=PIPELINE,
+    operation="list_pipelines",
+    key_field="name",
+    key_type=str,
+    noun="Pipeline",
+    about="Tasks of this data pipeline by state",
+)
+FUNNEL_COLLECTION = Collection(
+    whole=FUNNELS,
+    each=FUNNEL,
+    operation="list_saved_funnels",
+    key_field="funnel_id",
+    key_type=int,
+    noun="Funnel",
+    about="Steps and conversion of this saved funnel in the last 30 days (one query)",
+)
+COLLECTIONS = (PIPELINE_COLLECTION, FUNNEL_COLLECTION)
+
+
+class Signs:
+    """Entries as clients see them, in lists and as links in answers.
+
+    What Mixpanel says goes into title and name alone, cleaned; never into a description. An entry
+    whose URI would hold a secret is not shown.
+    """
+
+    def __init__(self, connection: str | None, redact: Redactor) -> None:
+        """`connection` is named where there are several."""
+        self.connection = connection
+        self.redact = redact
+
+    def uri(self, collection: Collection, key: str) -> str | None:
+        address = Address((collection.folder, key), Format.MARKDOWN, self.connection)
+        unsafe = self.redact.text(key) != key or self.redact.text(address.uri) != address.uri
+        return None if unsafe else address.uri
+
+    def listed(self, collection: Collection, entries: Sequence[Entry]) -> list[t.Resource]:
+        return [
+            t.Resource(uri=uri, **self._words(collection, entry))
+            for entry in entries
+            if (uri := self.uri(collection, entry.key))
+        ]
+
+    def links(self, collection: Collection, entries: Sequence[Entry]) -> list[t.ResourceLink]:
+        return [
+            t.ResourceLink(uri=uri, **self._words(collection, entry))
+            for entry in entries
+            if (uri := self.uri(collection, entry.key))
+        ]
+
+    def _words(self, collection: Collection, entry: Entry) -> dict[str, Any]:
+        name = self.redact.text(title(self.redact.text(entry.name)))
+        place = f", in connection {self.connection}" if self.connection else ""
+        return {
+            "name": name or collection.noun,
+            "title": f"{collection.noun}: {name}",
+            "description": f"{collection.about}{place}.",
+            "mime_type": Format.MARKDOWN.mime_type,
+        }

@@ -1,0 +1,126 @@
+"""What the tools and resources of one server share."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from mcp.server.mcpserver import Context
+
+from mixpanel_mcp.api.client import MixpanelClient
+from mixpanel_mcp.api.errors import MixpanelError
+from mixpanel_mcp.api.retry import Pacing
+from mixpanel_mcp.files.root import own_folder
+from mixpanel_mcp.operation import Answer, Call, Effect, Operation
+from mixpanel_mcp.operations import OPERATIONS
+from mixpanel_mcp.resources import Follower, Library
+from mixpanel_mcp.safety.approval import Asker, PendingQuestions
+from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail
+from mixpanel_mcp.safety.gate import Gate
+from mixpanel_mcp.server.arguments import validated
+from mixpanel_mcp.settings import Connection, Policy, Settings
+
+
+class Connected:
+    """One connection at work: client with cache and budget, open questions, files.
+
+    Nothing in it is seen from another.
+    """
+
+    def __init__(self, connection: Connection, settings: Settings, pacing: Pacing | None) -> None:
+        self.connection = connection
+        self.client = MixpanelClient(connection, pacing, settings.policy.cache_seconds)
+        self.pending = PendingQuestions()
+        self.files_root = settings.policy.files_root
+        if self.files_root is not None and settings.several:
+            self.files_root = own_folder(self.files_root, connection.name)
+
+
+class Workshop:
+    """What the tools of one server share."""
+
+    def __init__(self, settings: Settings, pacing: Pacing | None, answer_seconds: float) -> None:
+        self.settings = settings
+        self.connected = {
+            connection.name: Connected(connection, settings, pacing)
+            for connection in settings.connections
+        }
+        self.audit = AuditTrail(settings.policy.audit_log)
+        self.answer_seconds = answer_seconds
+        self.offered = offered(settings.policy)
+        self.library = Library(
+            connections=settings.connections,
+            offered=frozenset(row.name for row in self.offered),
+            read=self.read,
+        )
+        self.follower = Follower(self.library)
+
+    @property
+    def default(self) -> Connected:
+        return self.connected[self.settings.connection.name]
+
+    async def close(self) -> None:
+        await self.library.close()
+        for each in self.connected.values():
+            await each.client.close()
+
+    async def read(self, operation: str, given: Mapping[str, Any], connection: str) -> Answer:
+        """Run an operation for a resource, behind a gate that lets nothing but reads through.
+
+        Raises:
+            MixpanelError: what the operation raises.
+        """
+        row, connected = OPERATIONS[operation], self.connected[connection]
+        arguments = validated(row, dict(given))
+        policy = self.settings.policy.model_copy(update={"read_only": True})
+        gate = Gate(
+            connection=connected.connection,
+            policy=policy,
+            project_id=connected.connection.project_id,
+            confirm=False,
+            asker=Asker(Context(), connected.pending, self.answer_seconds),
+            entry=AuditEntry.of(row, connected.connection, given),
+            secrets=[],
+            all_connections=self.settings.connections,
+        )
+        call = Call(
+            client=connected.client,
+            policy=policy,
+            files_root=None,
+            arguments=arguments,
+            guard=gate,
+            progress=_silent,
+        )
+        try:
+            answer = await row.run(call, arguments)
+        except MixpanelError:
+            call.forget_reads()
+            raise
+        budget = connected.client.budget.shown(str(call.project_id or ""))
+        return replace(answer, scope={**answer.scope, **age_of(call), "budget": budget})
+
+    async def budget(self, connection: str) -> Mapping[str, Any]:
+        """Every limit of a connection's project, and what is left of it."""
+        connected = self.connected[connection]
+        return connected.client.budget.report(str(connected.connection.project_id or ""))
+
+
+def offered(policy: Policy) -> list[Operation]:
+    """The operations that the policy leaves, in the table's order."""
+    chosen = bool(policy.toolsets or policy.tools)
+    return [
+        row
+        for row in OPERATIONS.values()
+        if (not chosen or row.toolset in policy.toolsets or row.name in policy.tools)
+        and row.name not in policy.exclude_tools
+        and (not policy.read_only or row.effect is Effect.READS or row.reads_sometimes)
+    ]
+
+
+def age_of(call: Call) -> dict[str, float]:
+    """How old the replies behind an answer are, where they were kept."""
+    age = call.cached_seconds
+    return {} if age is None else {"cached_seconds": round(age, 1)}
+
+
+async def _silent(progress: float, total: float | None, message: str) -> None:
+    """Progress of what nobody watches."""

@@ -1,0 +1,43 @@
+"""What the operator sets: the connections (`MIXPANEL_*`, or tables of a file) and the policy.
+
+Everything is read once, at the start, and frozen. A name that nobody knows, a near miss or a bad
+value stops the start with every fault in one list, because a safety switch that is silently
+ignored is worse than a server that does not come up.
+"""
+
+from mixpanel_mcp.settings.loading import SettingsError, flag_of, load_settings
+from mixpanel_mcp.settings.models import (
+    CONNECTION_NAMES,
+    CONNECTION_PREFIX,
+    DEFAULT_CONNECTION,
+    POLICY_NAMES,
+    POLICY_PREFIX,
+    Confirmation,
+    Connection,
+    Policy,
+    Settings,
+)
+from mixpanel_mcp.settings.names import closest, nearest
+from mixpanel_mcp.settings.origins import is_loopback
+from mixpanel_mcp.settings.regions import REGION_SPELLINGS, Region, parse_region
+
+__all__ = [
+    "CONNECTION_NAMES",
+    "CONNECTION_PREFIX",
+    "DEFAULT_CONNECTION",
+    "POLICY_NAMES",
+    "POLICY_PREFIX",
+    "REGION_SPELLINGS",
+    "Confirmation",
+    "Connection",
+    "Policy",
+    "Region",
+    "Settings",
+    "SettingsError",
+    "closest",
+    "flag_of",
+    "is_loopback",
+    "load_settings",
+    "nearest",
+    "parse_region",
+]

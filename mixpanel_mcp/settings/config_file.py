@@ -1,0 +1,209 @@
+"""The TOML file that names several connections.
+
+    [connections.shop]
+    username = "robot.1a2b3c.mp-service-account"
+    password = "env:SHOP_PASSWORD"
+    project_token = "file:secrets/shop-token"
+    project_id = 1234567
+    region = "eu"
+
+The first connection is the default. A secret is a value, `env:NAME`, or `file:PATH` (as seen from
+the file's folder); a file that holds one may be read by its owner alone.
+"""
+
+import errno
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.settings.names import nearest
+
+SECRETS = frozenset({"password", "project_token"})
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
+_LARGEST_CONFIG = 1024 * 1024
+_LARGEST_SECRET = 16 * 1024
+_OTHERS = stat.S_IRWXO | stat.S_IWGRP
+_WRITERS = stat.S_IWOTH | stat.S_IWGRP
+
+
+@dataclass
+class ConfigFile:
+    """What stands in the file, its secrets looked up; and what is wrong with it."""
+
+    connections: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    variables: set[str] = field(default_factory=set[str])
+    """Names of the environment that `env:` refers to."""
+    faults: list[str] = field(default_factory=list[str])
+
+
+def read_config(
+    path: Path, environment: Mapping[str, str], known: Iterable[str], shown: str
+) -> ConfigFile:
+    """Read the file; whatever is wrong with it is a fault, and no fault holds a secret.
+
+    Args:
+        path: the TOML file.
+        environment: where `env:NAME` is looked up.
+        known: the fields a connection has.
+        shown: how a fault names the setting that the path came from.
+    """
+    return _Reader(path, environment, sorted(known), shown).read()
+
+
+class _Reader:
+    def __init__(
+        self, path: Path, environment: Mapping[str, str], known: list[str], shown: str
+    ) -> None:
+        self._path = path
+        self._environment = environment
+        self._known = known
+        self._shown = shown
+        self._found = ConfigFile()
+        self._literal_secret = False
+
+    def read(self) -> ConfigFile:
+        try:
+            text, mode = _text_and_mode(self._path, _LARGEST_CONFIG)
+            document = tomllib.loads(text)
+        except RecursionError:
+            self._fault("is not TOML: nested too deeply")
+            return self._found
+        except tomllib.TOMLDecodeError as error:
+            place = re.search(r"\(at [^()]*\)$", str(error))
+            self._fault(f"is not TOML{' ' + place[0] if place else ''}")
+            return self._found
+        except (OSError, ValueError) as error:
+            self._fault(_reason(error))
+            return self._found
+        for name, value in document.items():
+            if name != "connections":
+                self._fault(f"{name[:40]!a}: no such table{nearest(name, ['connections'])}")
+            elif is_object(value) and value:
+                self._take_connections(value)
+            else:
+                self._fault("connections: has to be tables such as [connections.shop]")
+        if "connections" not in document:
+            self._fault("names no connection: write a table such as [connections.shop]")
+        # Whoever can write it can have the secrets sent elsewhere (base_url).
+        if fault := _mode_fault(mode, secret=self._literal_secret):
+            self._fault(fault)
+        return self._found
+
+    def _take_connections(self, tables: dict[str, Any]) -> None:
+        folders: set[str] = set()
+        for name, table in tables.items():
+            place = f"connections.{name[:40]}"
+            if not _NAME.fullmatch(name):
+                self._fault(f"{place!a}: a name is made of up to 40 letters, digits, - and _")
+            elif name.lower() in folders:
+                self._fault(f"{place}: differs from another name only in letter case")
+            elif not is_object(table):
+                self._fault(f"{place}: has to be a table")
+            else:
+                self._found.connections[name] = self._connection(place, table)
+            folders.add(name.lower())
+
+    def _connection(self, place: str, table: dict[str, Any]) -> dict[str, Any]:
+        taken: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in self._known:
+                self._fault(f"{place}.{_plain(key)}: no such setting{nearest(key, self._known)}")
+            elif isinstance(value, str) and not value.strip():
+                self._fault(f"{place}.{key}: is empty; leave it out")
+            elif key in SECRETS:
+                taken[key] = self._secret(f"{place}.{key}", value)
+            elif isinstance(value, bool):
+                self._fault(f"{place}.{key}: has to be a text or an integer, not true or false")
+            else:
+                taken[key] = value.strip() if isinstance(value, str) else value
+        return taken
+
+    def _secret(self, place: str, value: object) -> object:
+        """Look a secret up; what cannot be found is a fault, and None."""
+        if not isinstance(value, str):
+            self._fault(f"{place}: has to be a text")
+            return None
+        kind, _, reference = value.partition(":")
+        if kind == "env":
+            self._found.variables.add(reference)
+            found = self._environment.get(reference, "").strip()
+            if not found:
+                self._fault(f"{place}: the environment has no {reference[:60]!a}")
+            return found or None
+        if kind == "file":
+            return self._from_file(place, reference)
+        self._literal_secret = True
+        return value
+
+    def _from_file(self, place: str, reference: str) -> str | None:
+        shown = f"{place}: {_plain(reference)}"
+        try:
+            path = self._path.parent / Path(reference).expanduser()
+            shown = f"{place}: {_plain(str(path))}"
+            text, mode = _text_and_mode(path, _LARGEST_SECRET)
+        except RuntimeError:  # of `~somebody`
+            self._fault(f"{shown} begins with the home of nobody")
+            return None
+        except (OSError, ValueError) as error:
+            self._fault(f"{shown} {_reason(error)}")
+            return None
+        if fault := _mode_fault(mode, secret=True):
+            self._fault(f"{shown} {fault}")
+        secret = text.strip()
+        if not secret or not secret.isprintable():
+            self._fault(f"{shown} is {'no single line of text' if secret else 'empty'}")
+            return None
+        return secret
+
+    def _fault(self, text: str) -> None:
+        self._found.faults.append(f"{self._shown}: {text}")
+
+
+def _text_and_mode(path: Path, limit: int) -> tuple[str, os.stat_result]:
+    """Read a file that may hold secrets, and who can use it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no plain file, too large, or not UTF-8.
+    """
+    if not path.is_file():  # a pipe would wait for a writer
+        raise FileNotFoundError(errno.ENOENT, "is no file that exists")
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"is larger than {limit // 1024} kB")
+    try:
+        return content.decode("utf-8-sig"), status
+    except UnicodeDecodeError:
+        raise ValueError("is not UTF-8") from None
+
+
+def _mode_fault(status: os.stat_result, *, secret: bool) -> str | None:
+    """Why a file is not fit: all can write it, or read the secret in it."""
+    if os.name != "posix":
+        return None
+    # Group-readable and owned by somebody else is how containers mount secrets.
+    ours = stat.S_IRGRP if status.st_uid == os.getuid() else 0
+    mode = stat.S_IMODE(status.st_mode)
+    if secret and mode & (_OTHERS | ours):
+        return f"holds a secret and can be used by others (mode {mode:04o}); chmod 600 it"
+    if mode & _WRITERS:
+        return f"can be changed by others (mode {mode:04o}); chmod 600 it"
+    return None
+
+
+def _plain(text: str) -> str:
+    """A word of the file for a terminal: cut, and without control characters."""
+    return ascii(text[:200])[1:-1]
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)

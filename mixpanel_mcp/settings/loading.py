@@ -1,0 +1,188 @@
+"""From the environment, the flags and the file to settings, or to a list of every fault."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from mixpanel_mcp.settings.config_file import read_config
+from mixpanel_mcp.settings.models import (
+    CONNECTION_NAMES,
+    CONNECTION_PREFIX,
+    POLICY_NAMES,
+    POLICY_PREFIX,
+    Connection,
+    Frozen,
+    Policy,
+    Settings,
+    expanded,
+    pieces,
+)
+from mixpanel_mcp.settings.names import nearest
+
+
+class SettingsError(Exception):
+    """The settings are wrong; `faults` has one sentence for each."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
+
+_S = TypeVar("_S", bound=Frozen)
+
+# What people call these things elsewhere; too far from our names for a comparison of letters.
+_NEAR_MISSES = {
+    "USER": "USERNAME",
+    "SERVICE_ACCOUNT": "USERNAME",
+    "SECRET": "PASSWORD",
+    "TOKEN": "PROJECT_TOKEN",
+    "PROJECT": "PROJECT_ID",
+    "WORKSPACE": "WORKSPACE_ID",
+    "HOST": "BASE_URL",
+    "URL": "BASE_URL",
+    "ORIGIN": "BASE_URL",
+    "DATA_RESIDENCY": "REGION",
+}
+
+
+def load_settings(
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any] | None = None,
+    *,
+    names: Mapping[str, Iterable[str]] | None = None,
+    faults: Iterable[str] = (),
+) -> Settings:
+    """Read the environment, the flags (policy names with their values) and the file they name.
+
+    Args:
+        environment: variables such as `os.environ`; empty values count as unset.
+        flags: policy settings given on the command line; they win over the environment.
+        names: the values that may stand in `toolsets`, `tools` and `exclude_tools`.
+        faults: what the caller found wrong already, to be reported together.
+
+    Raises:
+        SettingsError: with every fault, never with a value that could be a secret.
+    """
+    found = list(faults)
+    given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
+    policy = _read(Policy, given, found)
+    connections, referred = _connections(given, environment, found)
+    found += _unknown_variables(environment, referred)
+    found += _unknown_names(given, names or {})
+    if found or policy is None:
+        raise SettingsError(found)
+    default, *others = connections
+    return Settings(default, policy, others)
+
+
+def _connections(
+    given: "_Given", environment: Mapping[str, str], faults: list[str]
+) -> tuple[list[Connection], set[str]]:
+    """The connections, and the names of variables that the file refers to."""
+    from_environment = _Given(CONNECTION_PREFIX, CONNECTION_NAMES, environment)
+    path = given.values.get("config")
+    if path is None:
+        connection = _read(Connection, from_environment, faults)
+        return [connection] if connection else [], set()
+    shown = given.shown("config")
+    config = read_config(expanded(Path(path)), environment, CONNECTION_NAMES, shown)
+    faults += config.faults
+    tables = [
+        _Table(f"{shown}: connections.{name}", name, values, from_environment)
+        for name, values in config.connections.items()
+    ]
+    connections = [_read(Connection, table, faults) for table in tables]
+    return [each for each in connections if each is not None], config.variables
+
+
+class _Written(Protocol):
+    """Values as they were written, and where each was: a fault names the place to mend it."""
+
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+
+    def shown(self, name: str) -> str: ...
+
+
+class _Table:
+    """A connection of the file; the environment fills what it omits."""
+
+    def __init__(
+        self, place: str, name: str, values: Mapping[str, Any], environment: "_Given"
+    ) -> None:
+        self._place = place
+        self._own = set(values)
+        self._environment = environment
+        self.values = {**environment.values, **values, "name": name}
+
+    def shown(self, name: str) -> str:
+        return f"{self._place}.{name}" if name in self._own else self._environment.shown(name)
+
+
+class _Given:
+    """Variables, and the flags that win over them."""
+
+    def __init__(
+        self,
+        prefix: str,
+        names: Iterable[str],
+        environment: Mapping[str, str],
+        flags: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._prefix = prefix
+        self._flags = {name: value for name, value in (flags or {}).items() if value is not None}
+        upper = {name.upper(): value for name, value in environment.items()}
+        texts = {name: upper.get(self._variable(name), "").strip() for name in names}
+        self.values = {name: text for name, text in texts.items() if text} | self._flags
+
+    def shown(self, name: str) -> str:
+        return flag_of(name) if name in self._flags else self._variable(name)
+
+    def _variable(self, name: str) -> str:
+        return f"{self._prefix}{name.upper()}"
+
+
+def _read(settings: type[_S], given: _Written, faults: list[str]) -> _S | None:
+    try:
+        return settings(**given.values)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False, include_context=False):
+            shown = given.shown(str(fault["loc"][0]))
+            text = f"{shown}: {fault['msg'].removeprefix('Value error, ')}"
+            if text not in faults:  # the environment may fill several tables
+                faults.append(text)
+        return None
+
+
+def flag_of(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _unknown_variables(environment: Mapping[str, str], referred: set[str]) -> Iterable[str]:
+    policy = {POLICY_PREFIX + name.upper() for name in POLICY_NAMES}
+    connection = {CONNECTION_PREFIX + name.upper() for name in CONNECTION_NAMES}
+    for name in sorted(key.upper() for key in environment if key not in referred):
+        if name.startswith(POLICY_PREFIX):
+            if name not in policy:
+                yield f"{name}: no such setting{nearest(name, policy)}"
+        elif name.startswith(CONNECTION_PREFIX) and name not in connection:
+            suffix = name.removeprefix(CONNECTION_PREFIX)
+            close = difflib.get_close_matches(suffix, map(str.upper, CONNECTION_NAMES), n=1)
+            meant = _NEAR_MISSES.get(suffix) or next(iter(close), None)
+            if meant is not None:
+                yield f"{name}: no such setting; did you mean {CONNECTION_PREFIX}{meant}?"
+
+
+def _unknown_names(given: _Given, names: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    for setting, known in names.items():
+        allowed = sorted(known)
+        written = given.values.get(setting, ())
+        for value in pieces(written) if isinstance(written, str) else written:
+            if value not in allowed:
+                yield (
+                    f"{given.shown(setting)}: {value!r:.60} is none of the "
+                    f"{setting.removeprefix('exclude_')}{nearest(value, allowed)}"
+                )

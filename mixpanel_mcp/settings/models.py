@@ -1,0 +1,226 @@
+"""The connections and the policy, frozen."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from mixpanel_mcp.destinations import parse_destination
+from mixpanel_mcp.settings.origins import parse_base_url
+from mixpanel_mcp.settings.regions import Region, parse_region
+
+CONNECTION_PREFIX = "MIXPANEL_"
+POLICY_PREFIX = "MIXPANEL_MCP_"
+# The one that the environment describes, which nobody named.
+DEFAULT_CONNECTION = "default"
+
+
+class LogLevel(StrEnum):
+    """The least important lines of the log that are still shown."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Confirmation(StrEnum):
+    """Who may agree to what cannot be undone when the client has no way to ask a person."""
+
+    FLAG = "flag"
+    HUMAN = "human"
+
+
+def pieces(text: str) -> tuple[str, ...]:
+    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
+
+
+def _parse_list(value: object) -> object:
+    return pieces(value) if isinstance(value, str) else value
+
+
+_T = TypeVar("_T")
+CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_parse_list)]
+
+
+def expanded(path: Path) -> Path:
+    """A path with its `~`: many hosts start servers without a shell that would know it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:  # nobody of that name has a home
+        return path
+
+
+class Frozen(BaseSettings):
+    """Values that do not change, from whoever made them."""
+
+    # Without hide_input_in_errors a missing project id would print the secret next to it.
+    model_config = SettingsConfigDict(
+        frozen=True, hide_input_in_errors=True, env_ignore_empty=True, extra="forbid"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from the caller alone: `load_settings` has read the environment already."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+
+class Connection(Frozen):
+    """One Mixpanel project and the credentials for it."""
+
+    name: str = DEFAULT_CONNECTION
+    username: str | None = Field(
+        default=None,
+        description="Service account name, from Organization Settings > Service Accounts.",
+    )
+    password: SecretStr | None = Field(default=None, description="Secret of the service account.")
+    project_token: SecretStr | None = Field(
+        default=None, description="Project token: names the project when data is written."
+    )
+    project_id: int | None = Field(
+        default=None, gt=0, description="Project id, from Project Settings."
+    )
+    workspace_id: int | None = Field(
+        default=None, gt=0, description="Data view to query, if not all data."
+    )
+    region: Annotated[Region, BeforeValidator(parse_region)] = Field(
+        default=Region.US, description="Where the project's data lives: us, eu or in."
+    )
+    base_url: str | None = Field(
+        default=None,
+        description="Origin that replaces all of Mixpanel's: for a proxy or a sandbox.",
+    )
+    sandbox: bool = False
+
+    @field_validator("base_url")
+    @classmethod
+    def _origin_only(cls, value: str | None) -> str | None:
+        return parse_base_url(value)
+
+
+class Policy(Frozen):
+    """What the operator allows."""
+
+    read_only: bool = Field(default=False, description="Offer nothing that changes the project.")
+    toolsets: CommaSeparated[str] = Field(default=(), description="Offer only these toolsets.")
+    tools: CommaSeparated[str] = Field(
+        default=(), description="Offer these tools (beside TOOLSETS)."
+    )
+    exclude_tools: CommaSeparated[str] = Field(default=(), description="Never offer these tools.")
+    tool_prefix: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9_-]{0,20}$",
+        description="Put before the name of every tool.",
+    )
+    confirmation: Confirmation = Field(
+        default=Confirmation.FLAG,
+        description="flag: confirm=true suffices where a client cannot ask a person; "
+        "human: only a person's yes does.",
+    )
+    files_root: Path | None = Field(
+        default=None, description="Folder below which files are read and written; none without it."
+    )
+    audit_log: Path | None = Field(
+        default=None, description="File for one JSON line per call that writes; the log without it."
+    )
+    config: Path | None = Field(
+        default=None, description="TOML file that names several connections."
+    )
+    allowed_projects: CommaSeparated[int] = Field(
+        default=(), description="Project ids that calls may name; any without it."
+    )
+    allowed_tokens: CommaSeparated[SecretStr] = Field(
+        default=(), description="Project tokens that may be sent beside the connection's own."
+    )
+    allowed_destinations: CommaSeparated[str] = Field(
+        default=(),
+        description="Where pipelines may send data; anywhere (once confirmed) without it.",
+    )
+    cache_seconds: float = Field(
+        default=60,
+        ge=0,
+        le=3600,
+        description="How long answers of reads are kept; 0 keeps none.",
+    )
+    read_seconds: float = Field(default=30, gt=0, le=3600, description="Deadline of a read.")
+    write_seconds: float = Field(default=60, gt=0, le=3600, description="Deadline of a write.")
+    export_seconds: float = Field(
+        default=1200, gt=0, le=86400, description="Deadline of an export."
+    )
+
+    log_level: LogLevel = Field(
+        default=LogLevel.WARNING,
+        description="What the log on stderr shows: debug (each request), info (each call), "
+        "warning or error.",
+    )
+
+    @field_validator("files_root", "audit_log", "config")
+    @classmethod
+    def _at_home(cls, value: Path | None) -> Path | None:
+        return None if value is None else expanded(value)
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _any_letter_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("files_root")
+    @classmethod
+    def _existing_folder(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError("is not a folder that exists")
+        return value.resolve() if value is not None else None
+
+    @field_validator("allowed_destinations")
+    @classmethod
+    def _known_destinations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            parse_destination(entry)
+        return value
+
+
+class Settings:
+    """The connections and the policy of one server; the first connection is the default."""
+
+    def __init__(
+        self, connection: Connection, policy: Policy, others: Sequence[Connection] = ()
+    ) -> None:
+        self.connection = connection
+        self.policy = policy
+        self.connections = (connection, *others)
+
+    @property
+    def several(self) -> bool:
+        """Whether a call has to say which connection it means."""
+        return len(self.connections) > 1
+
+    @property
+    def choice(self) -> Sequence[str]:
+        """The names a call can choose from, the default first; none where there is no choice."""
+        return [each.name for each in self.connections] if self.several else []
+
+    def with_connection(self, connection: Connection) -> Self:
+        """The same policy for this connection alone."""
+        return type(self)(connection, self.policy)
+
+
+CONNECTION_NAMES = tuple(
+    name for name in Connection.model_fields if name not in {"name", "sandbox"}
+)
+POLICY_NAMES = tuple(Policy.model_fields)

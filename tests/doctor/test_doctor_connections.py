@@ -1,0 +1,57 @@
+"""Several connections: each is examined, and every line says whose it is."""
+
+import json
+from pathlib import Path
+
+from clinic import CREDENTIALS, OF_ACCOUNT, UNAUTHORIZED, diagnose, healthy
+from harness import CANARY_TOKEN
+from upstream import running_upstream
+
+from mixpanel_mcp.doctor import Ailment
+
+
+def configured(folder: Path, shop_url: str, blog_url: str) -> dict[str, str]:
+    """Two connections of one account; the variables fill what the tables leave out."""
+    path = folder / "connections.toml"
+    path.write_text(
+        f'[connections.shop]\nbase_url = "{shop_url}"\n[connections.blog]\nbase_url = "{blog_url}"'
+    )
+    return {**CREDENTIALS, "MIXPANEL_MCP_CONFIG": str(path)}
+
+
+async def test_all_well_says_whose_each_line_is(tmp_path: Path) -> None:
+    async with running_upstream() as shop, running_upstream() as blog:
+        healthy(shop, token=CANARY_TOKEN)
+        healthy(blog, token=CANARY_TOKEN)
+        report = await diagnose(configured(tmp_path, shop.url, blog.url))
+
+    assert report.ailment is None
+    assert {check.connection for check in report.checks} == {"shop", "blog"}
+    assert report.advice == []
+    assert {check["connection"] for check in report.as_data()["checks"]} == {"shop", "blog"}
+
+
+async def test_an_ill_connection_is_named_and_does_not_spoil_the_other(tmp_path: Path) -> None:
+    async with running_upstream() as shop, running_upstream() as blog:
+        healthy(shop, token=CANARY_TOKEN)
+        healthy(blog, token=CANARY_TOKEN)
+        for path in OF_ACCOUNT:
+            blog.always(path, UNAUTHORIZED)
+        report = await diagnose(configured(tmp_path, shop.url, blog.url))
+
+    assert report.ailment is Ailment.BAD_SECRET
+    ill = {check.connection for check in report.checks if check.ailment is not None}
+    assert ill == {"blog"}
+    assert all(sentence.startswith("blog: ") for sentence in report.advice)
+
+
+async def test_with_one_connection_no_name_is_in_the_way(tmp_path: Path) -> None:
+    async with running_upstream() as shop:
+        healthy(shop, token=CANARY_TOKEN)
+        path = tmp_path / "connections.toml"
+        path.write_text(f'[connections.shop]\nbase_url = "{shop.url}"')
+        report = await diagnose({**CREDENTIALS, "MIXPANEL_MCP_CONFIG": str(path)})
+
+    assert report.ailment is None
+    assert "shop: " not in report.as_text()
+    assert "connection" not in json.dumps(report.as_data()["checks"][0])
