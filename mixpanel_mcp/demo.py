@@ -9,14 +9,18 @@ import sys
 import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
+from math import sqrt
 from pathlib import Path
+from statistics import mean
 from textwrap import shorten
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import mcp.types as t
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+
+from mixpanel_mcp.sandbox.demo import truth
 
 _SECONDS = 28.0
 _SHOWN_LINES = 5
@@ -71,6 +75,7 @@ async def _tell(story: "_Story", audit_log: anyio.Path) -> None:
     yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
     await story.count_tools()
     await _look_around(story, yesterday)
+    await _find_the_fall(story, yesterday)
     await _import_with_care(story, yesterday)
     await _delete_with_consent(story)
 
@@ -91,6 +96,71 @@ async def _look_around(story: "_Story", yesterday: date) -> None:
     export = await story.call("download_data", "ok", **week)
     content = await anyio.Path(export["data"]["path"]).read_bytes()
     _check(content.count(b"\n") == export["data"]["count"])
+
+
+async def _find_the_fall(story: "_Story", yesterday: date) -> None:
+    """Ask as an analyst would: first who lost buyers, then what came with it."""
+    story.begin("Fewer checkouts end in a purchase. The saved funnel, day by day and by platform:")
+    funnels = await story.call("list_saved_funnels", "ok")
+    (funnel_id,) = (
+        each["funnel_id"] for each in funnels["data"] if each["name"] == truth.FUNNEL_PURCHASE
+    )
+    weeks = {"from_date": str(yesterday - timedelta(days=27)), "to_date": str(yesterday)}
+    question = {"funnel_id": funnel_id, **weeks}
+    by_platform = await story.call(
+        "query_funnel_saved_reports", "ok", **question, on='properties["platform"]'
+    )
+    fall = _largest_fall(by_platform["data"]["data"])
+    _say(
+        f"   On {fall.segment}, {fall.before:.0%} of those who checked out bought something; since"
+        f" {fall.day} it is {fall.since:.0%}."
+    )
+    _check(fall.segment == truth.RELEASE_PLATFORM)
+    _check(fall.day == str(truth.release_day(yesterday + timedelta(days=1))))
+
+    story.begin(f"What else happened on {fall.day}? The versions that {fall.segment} users had:")
+    by_version = await story.call(
+        "query_funnel_saved_reports",
+        "ok",
+        **question,
+        where=f'properties["platform"] == "{fall.segment}"',
+        on='properties["app_version"]',
+    )
+    first_days = {
+        version: day
+        for day, segments in sorted(by_version["data"]["data"].items(), reverse=True)
+        for version in segments
+    }
+    _say(f"   Version {truth.APP_VERSIONS[1]} came that day. A funnel, a day and a suspect.")
+    _check(first_days[truth.APP_VERSIONS[1]] == fall.day)
+
+
+class _Fall(NamedTuple):
+    segment: str
+    day: str
+    before: float
+    since: float
+    weight: float
+
+
+def _largest_fall(days: dict[str, dict[str, list[dict[str, Any]]]]) -> _Fall:
+    """The segment and the day that best part high rates of the last step from low ones."""
+    rates: dict[str, dict[str, float]] = {}
+    for day, segments in sorted(days.items()):
+        for segment, steps in segments.items():
+            rates.setdefault(segment, {})[day] = steps[-1]["step_conv_ratio"]
+    falls = [
+        _fall(segment, by_day, day) for segment, by_day in rates.items() for day in list(by_day)[1:]
+    ]
+    return max(falls, key=lambda fall: fall.weight)
+
+
+def _fall(segment: str, by_day: dict[str, float], day: str) -> _Fall:
+    before = [rate for each, rate in by_day.items() if each < day]
+    since = [rate for each, rate in by_day.items() if each >= day]
+    step = mean(before) - mean(since)
+    # One bad day is no fall: many days on both sides make the same step more certain.
+    return _Fall(segment, day, mean(before), mean(since), step * sqrt(len(before) * len(since)))
 
 
 async def _import_with_care(story: "_Story", yesterday: date) -> None:

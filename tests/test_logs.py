@@ -199,7 +199,7 @@ async def test_at_debug_every_line_is_one_and_holds_neither_data_nor_secrets(
     for secret in (DATA, CANARY_PASSWORD, CANARY_TOKEN, "4242", "robot"):
         assert secret not in without_audit(server.errors)
     attempts = [line for line in lines if "mixpanel_mcp.api.attempts" in line]
-    calls = [line for line in lines if "mixpanel_mcp.server " in line]
+    calls = [line for line in lines if "mixpanel_mcp.server.tool_call " in line]
     assert len([line for line in attempts if "streamed" not in line]) == len(upstream.requests)
     assert len(calls) == 8
     for said in (

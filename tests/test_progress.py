@@ -11,7 +11,7 @@ import pytest
 from harness import Connect, Era, Person, Waits
 from mcp import MCPError
 from processes import INITIALIZE, connection_to, raw_server
-from upstream import Hang, Reply, Upstream
+from upstream import Hang, Held, Reply, Upstream
 
 from mixpanel_mcp.api.activity import Activity, Wait, waiting_for
 from mixpanel_mcp.api.retry import Pacing
@@ -309,19 +309,12 @@ async def test_the_clock_is_asked_after_two_seconds_and_every_five(
 
 SERVER = """
 import os
-import anyio
 from mixpanel_mcp.progress import Rhythm
 from mixpanel_mcp.server import create_server
 from mixpanel_mcp.settings import load_settings
 from mixpanel_mcp.transports import serve_stdio
 
 server = create_server(load_settings(os.environ), rhythm=Rhythm(0.01, 0.01))
-
-@server.resource("test://slow")
-async def slow() -> str:
-    await anyio.sleep(0.1)
-    return "done"
-
 serve_stdio(server)
 """
 
@@ -330,6 +323,8 @@ async def test_over_stdio_only_who_gave_a_token_is_told_and_reads_are_too(
     upstream: Upstream,
 ) -> None:
     upstream.default = Hang()
+    release, path = asyncio.Event(), "/api/2.0/nessie/pipeline/jobs"
+    upstream.on(path, Held(release, Reply(json={})))
     call: dict[str, Any] = {"name": "list_saved_funnels", "arguments": {}}
     environment = connection_to(upstream)
     async with raw_server(environment=environment, command=("-c", SERVER)) as server:
@@ -338,7 +333,11 @@ async def test_over_stdio_only_who_gave_a_token_is_told_and_reads_are_too(
         for number, meta in ((1, {}), (2, {"progressToken": "loud"})):
             params = {**call, "_meta": meta}
             server.tell({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
-        await server.ask("resources/read", uri="test://slow", _meta={"progressToken": "slow"})
+        released = asyncio.create_task(_release_after_a_while(upstream, path, release))
+        await server.ask(
+            "resources/read", uri="mixpanel://pipelines", _meta={"progressToken": "slow"}
+        )
+        await released
         await server.end()
 
     messages = [json.loads(line) for line in server.lines]
@@ -348,6 +347,13 @@ async def test_over_stdio_only_who_gave_a_token_is_told_and_reads_are_too(
         numbers = [params["progress"] for params in told if params["progressToken"] == token]
         assert numbers == sorted(set(numbers))
         assert len(numbers) > 2
+
+
+async def _release_after_a_while(upstream: Upstream, path: str, release: asyncio.Event) -> None:
+    while not upstream.to(path):  # noqa: ASYNC110 - the other end of a connection makes it true
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    release.set()
 
 
 async def test_who_leaves_stops_the_clock(connect: Connect, upstream: Upstream, era: Era) -> None:

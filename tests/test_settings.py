@@ -285,3 +285,13 @@ def test_the_environment_is_read_by_nobody_else(monkeypatch: pytest.MonkeyPatch)
     assert settings.connection.username is None
     assert settings.connection.region is Region.US
     assert not settings.policy.read_only
+
+
+def test_a_placeholder_that_the_host_left_stops_the_start() -> None:
+    """It would be sent as the secret."""
+    with pytest.raises(SettingsError) as stopped:
+        load_settings({"MIXPANEL_PASSWORD": "${MIXPANEL_PASSWORD}", "MIXPANEL_USERNAME": "robot"})
+
+    [fault] = stopped.value.faults
+    assert fault.startswith("MIXPANEL_PASSWORD: ")
+    assert "placeholder" in fault

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from mixpanel_mcp.analytics.counted import events_source
+from mixpanel_mcp.analytics.dialect import texts
 from mixpanel_mcp.analytics.expressions import Bindings
 
 if TYPE_CHECKING:
@@ -35,9 +36,8 @@ def activity_feed(store: Store, distinct_ids: Sequence[str], span: Buckets) -> l
         SELECT event, distinct_id, time // 1000, insert_id, processed, properties
         FROM {source}
         WHERE distinct_id IN (
-            SELECT COALESCE(canonical_id, asked.id)
-            FROM (SELECT unnest({ids}::VARCHAR[]) AS id) AS asked
-            LEFT JOIN canonical_ids ON canonical_ids.distinct_id = asked.id
+            SELECT COALESCE(canonical_id, text)
+            FROM {texts(ids)} AS asked LEFT JOIN canonical_ids ON canonical_ids.distinct_id = text
         )
         ORDER BY time, event, insert_id
         """,  # noqa: S608  # every value is a parameter

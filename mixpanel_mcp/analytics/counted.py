@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mixpanel_mcp.analytics.dialect import texts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -76,5 +78,5 @@ def _condition(
     if to_time is not None:
         conditions.append(f"time < {bindings.add(to_time)}")
     if names is not None:
-        conditions.append(f"event IN (SELECT unnest({bindings.add(list(names))}::VARCHAR[]))")
+        conditions.append(f"event IN {texts(bindings.add(list(names)))}")
     return " AND ".join(conditions)

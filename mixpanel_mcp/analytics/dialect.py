@@ -9,6 +9,8 @@ def first_defined(candidates: list[str]) -> str:
 
 
 def any_defined(candidates: list[str]) -> str:
+    if not candidates:
+        return "FALSE"
     return "(" + " OR ".join(f"({candidate}) IS NOT NULL" for candidate in candidates) + ")"
 
 
@@ -39,6 +41,17 @@ def months(time: str) -> str:
 def texts(parameter: str) -> str:
     """SQL for a subquery whose one column, `text`, has the items of a list of strings."""
     return f"(SELECT unnest({parameter}::VARCHAR[]) AS text)"
+
+
+def at_most(limit: int) -> str:
+    """A LIMIT clause.
+
+    Raises:
+        ValueError: the limit is not positive.
+    """
+    if limit < 1:
+        raise ValueError(f"a limit is at least 1, not {limit}")
+    return f"LIMIT {limit:d}"
 
 
 def exact_sum(sql: str) -> str:

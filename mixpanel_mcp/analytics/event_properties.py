@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from mixpanel_mcp.analytics.counted import events_source
+from mixpanel_mcp.analytics.dialect import at_most
 from mixpanel_mcp.analytics.expressions import Bindings, Subject, segment
 from mixpanel_mcp.analytics.json_access import json_names
 from mixpanel_mcp.analytics.segments import segment_name
@@ -89,7 +90,7 @@ def top_properties(
         f"""
         SELECT name, count(*) AS amount
         FROM (SELECT unnest({json_names("properties")}) AS name FROM {source})
-        GROUP BY name ORDER BY amount DESC, name LIMIT {limit:d}
+        GROUP BY name ORDER BY amount DESC, name {at_most(limit)}
         """,  # noqa: S608  # every value is a parameter
         bindings.values,
     )
@@ -104,7 +105,7 @@ def top_values(store: Store, event: str, name: str, limit: int = DEFAULT_VALUES)
     rows = store.rows(
         f"""
         SELECT value FROM (SELECT {value} AS value FROM {source}) WHERE value IS NOT NULL
-        GROUP BY value ORDER BY count(*) DESC, value LIMIT {limit:d}
+        GROUP BY value ORDER BY count(*) DESC, value {at_most(limit)}
         """,  # noqa: S608  # every value is a parameter
         bindings.values,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from mixpanel_mcp.analytics.buckets import Buckets
 from mixpanel_mcp.analytics.counted import events_source
+from mixpanel_mcp.analytics.dialect import at_most
 from mixpanel_mcp.analytics.expressions import Bindings
 from mixpanel_mcp.analytics.series import (
     Measure,
@@ -80,7 +81,7 @@ def top_events(store: Store, today: date, measure: Measure, limit: int) -> list[
 def _ranked(store: Store, span: Buckets, measure: Measure, limit: int | None) -> dict[str, float]:
     bindings = Bindings()
     source = events_source(bindings, from_time=span.from_time, to_time=span.to_time)
-    most = "" if limit is None else f"LIMIT {limit:d}"
+    most = "" if limit is None else at_most(limit)
     rows = store.rows(
         f"SELECT event, {amount(measure)} AS amount FROM {source}"  # noqa: S608  # parameters
         f" GROUP BY event ORDER BY amount DESC, event {most}",

@@ -33,16 +33,21 @@ def json_value(kind: Kind, column: str, path: str) -> str:
     match kind:
         # No other JSON text reads as a number: strings keep their quotes.
         case Kind.NUMBER:
-            return f"TRY_CAST({_text(column, path)} AS DOUBLE)"
+            return f"TRY_CAST({json_text(column, path)} AS DOUBLE)"
         case Kind.BOOLEAN:
-            text = _text(column, path)
+            text = json_text(column, path)
             return f"CASE {text} WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END"
         case Kind.STRING:
             return _if_type(kind, column, path, f"json_extract_string({column}, {path})")
         case Kind.NULL:
             return _if_type(kind, column, path, "TRUE")
         case Kind.LIST | Kind.OBJECT:
-            return _if_type(kind, column, path, _text(column, path))
+            return _if_type(kind, column, path, json_text(column, path))
+
+
+def json_text(column: str, path: str) -> str:
+    """SQL for the JSON text of a property; NULL where it is undefined."""
+    return f"CAST(json_extract({column}, {path}) AS VARCHAR)"
 
 
 def json_label(column: str, path: str) -> str:
@@ -67,10 +72,6 @@ def json_items(kind: Kind, text: str) -> str:
     """SQL for the list of the items of a JSON list that are of the kind, the others as NULL."""
     item = json_value(kind, "item", "''")
     return f"list_transform(from_json({text}, '[\"JSON\"]'), lambda item: {item})"
-
-
-def _text(column: str, path: str) -> str:
-    return f"CAST(json_extract({column}, {path}) AS VARCHAR)"
 
 
 def _if_type(kind: Kind, column: str, path: str, then: str) -> str:

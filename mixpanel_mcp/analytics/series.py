@@ -64,8 +64,10 @@ def count_series(  # each is one part of the question
     """Count the rows of a relation with `segment`, `time` and `distinct_id`.
 
     Raises:
-        ValueError: there would be too many numbers.
+        ValueError: there would be too many numbers, or the limit is not positive.
     """
+    if limit is not None and limit < 1:
+        raise ValueError(f"a limit is at least 1, not {limit}")
     shown = is_shown("measured", "size", _ALL if limit is None else limit)
     rows = store.rows(
         f"""

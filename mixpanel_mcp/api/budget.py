@@ -9,20 +9,26 @@ Source: the pages `rate-limits` and `query-jql`.
 
 import math
 import re
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import anyio
 
 from mixpanel_mcp.api.activity import Wait, waiting_for
+from mixpanel_mcp.api.allowances import (
+    DAY,
+    HOUR,
+    MINUTE,
+    RULES,
+    SECOND,
+    Allowance,
+    allowances_of,
+)
 from mixpanel_mcp.api.errors import BudgetSpentError
-from mixpanel_mcp.api.paths import readings
-from mixpanel_mcp.api.regions import Family
-from mixpanel_mcp.api.replies import Reply, reason_of
+from mixpanel_mcp.api.replies import Reply, reason_of, retry_after_seconds
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.api.retry import AttemptFailedError, Deadline, Outcome, Pacing
 from mixpanel_mcp.api.windows import MovingWindows
@@ -31,92 +37,25 @@ _LONGEST_WAIT = 10.0
 _SHORTEST_WAIT = 0.01
 # Mixpanel has had 400 an hour; a number far beyond that is no limit.
 _LARGEST_LIMIT = 1_000
-_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 # Ours are a little longer than Mixpanel's, where a call arrives later than it left here.
-_MARGIN = {1: 0.2}
+_MARGIN = {SECOND: 0.2}
 _USUAL_MARGIN = 1.0
-_SPANS = {1: "a second", _MINUTE: "a minute", _HOUR: "an hour", _DAY: "a day"}
+_SPANS = {SECOND: "a second", MINUTE: "a minute", HOUR: "an hour", DAY: "a day"}
 
 
-class Allowance(StrEnum):
-    """What Mixpanel counts apart; a JQL query counts as a query as well."""
-
-    QUERIES = "queries"
-    JQL = "jql"
-    EXPORTS = "exports"
-    SCHEMAS = "schemas"
-    LOOKUP_TABLES = "lookup tables"
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """Calls per window of so many seconds, the longest first, and how many may run at once."""
-
-    windows: Sequence[tuple[int, int]]
-    at_once: int | None = None
-
-
-_RULES: Mapping[Allowance, _Rule] = {
-    Allowance.QUERIES: _Rule([(60, _HOUR)], at_once=5),
-    Allowance.JQL: _Rule([(60, _HOUR)], at_once=5),
-    # That 100 may run at once cannot bind before 60 an hour does.
-    Allowance.EXPORTS: _Rule([(60, _HOUR), (3, 1)]),
-    Allowance.SCHEMAS: _Rule([(5, _MINUTE)]),
-    Allowance.LOOKUP_TABLES: _Rule([(100, _DAY)]),
-}
-_CALLS = {
-    Allowance.QUERIES: "queries",
-    Allowance.JQL: "JQL queries",
-    Allowance.EXPORTS: "exports",
-    Allowance.SCHEMAS: "calls of the schemas API",
-    Allowance.LOOKUP_TABLES: "replacements of lookup tables",
-}
 # What people run out of, so what each answer shows.
 _SHOWN = (Allowance.QUERIES, Allowance.EXPORTS)
 
+_WITHOUT_QUERIES = (
+    "raw events (download_data), pipelines, and answers that are still cached cost no query"
+)
 _INSTEAD = {
-    Allowance.QUERIES: "raw events (download_data), pipelines, and answers that are still cached "
-    "cost no query",
-    Allowance.JQL: "raw events (download_data), pipelines, and answers that are still cached cost "
-    "no query",
+    Allowance.QUERIES: _WITHOUT_QUERIES,
+    Allowance.JQL: _WITHOUT_QUERIES,
     Allowance.EXPORTS: "the Query API (reports, profiles) has an allowance of its own",
 }
 
 _HOURLY_COUNT = re.compile(r"(\d{1,6})/(\d{1,6}) queries running in the last hour")
-
-
-_QUERY_PATH = re.compile(r"/api/(query|2\.0)(/|$)")
-_EXPORT_PATH = re.compile(r"(/api/2\.0)?/export(/|$)")
-_PIPELINE_PATH = re.compile(r"(/api/2\.0)?/nessie(/|$)")
-_JQL_PATH = re.compile(r"/api/(query|2\.0)/jql(/|$)")
-_SCHEMAS_PATH = re.compile(r"/api/app/.*/schemas(/|$)")
-_LOOKUP_PATH = re.compile(r"/lookup-tables/.")
-
-
-def allowances_of(request: Request) -> tuple[Allowance, ...]:
-    """What a request is counted under, in whichever way its path may be read.
-
-    A passthrough call can send any path to any host, so the host alone says too little.
-    """
-    paths = readings(request.path)
-
-    def reads_as(pattern: re.Pattern[str]) -> bool:
-        return any(pattern.match(path) for path in paths)
-
-    found: list[Allowance] = []
-    elsewhere = reads_as(_EXPORT_PATH) or reads_as(_PIPELINE_PATH)
-    if (request.family is Family.QUERY or reads_as(_QUERY_PATH)) and not elsewhere:
-        found.append(Allowance.QUERIES)
-    if reads_as(_JQL_PATH):
-        found.append(Allowance.JQL)
-    if reads_as(_EXPORT_PATH):
-        found.append(Allowance.EXPORTS)
-    if reads_as(_SCHEMAS_PATH):
-        found.append(Allowance.SCHEMAS)
-    if request.method == "PUT" and reads_as(_LOOKUP_PATH):
-        found.append(Allowance.LOOKUP_TABLES)
-    return tuple(found)
-
 
 _Counted = tuple[str, Allowance]
 """A project, and what is counted for it."""
@@ -130,13 +69,13 @@ class _Others:
     seen: float
 
     def left(self, now: float) -> int:
-        return max(0, math.ceil(self.calls * (1 - (now - self.seen) / _HOUR)))
+        return max(0, math.ceil(self.calls * (1 - (now - self.seen) / HOUR)))
 
     def until_fewer(self, calls: int, now: float) -> float:
         """Seconds until fewer than `calls` of them are thought to be in the last hour."""
         if self.left(now) < calls:
             return 0.0
-        return max(0.0, self.seen + _HOUR * (1 - (calls - 1) / self.calls) - now)
+        return max(0.0, self.seen + HOUR * (1 - (calls - 1) / self.calls) - now)
 
 
 class Budget:
@@ -144,9 +83,10 @@ class Budget:
 
     def __init__(self, pacing: Pacing) -> None:
         self._pacing = pacing
-        self._made = MovingWindows(pacing.clock, _DAY + _USUAL_MARGIN)
+        self._made = MovingWindows(pacing.clock, DAY + _USUAL_MARGIN)
         self._others: dict[str, _Others] = {}
         self._hourly_queries: dict[str, int] = {}
+        self._not_before: dict[_Counted, float] = {}
         self._at_once: dict[_Counted, anyio.Semaphore] = {}
 
     @asynccontextmanager
@@ -184,25 +124,32 @@ class Budget:
                 made.clear()
 
     def learn(self, request: Request, project: str, reply: Reply) -> None:
-        """Take Mixpanel's own count from a 429: others' calls are in it, and its real limit."""
+        """Take from a 429 what Mixpanel asks for, and its own count, with others' calls in it."""
+        counted = [(project, allowance) for allowance in allowances_of(request)]
+        asked = retry_after_seconds(reply.headers, self._pacing.now())
+        for each in counted if asked else ():
+            self._not_before[each] = self._pacing.clock() + min(asked or 0, HOUR)
         found = _HOURLY_COUNT.search(reason_of(reply))
-        if found is None or Allowance.QUERIES not in allowances_of(request):
+        if found is None or (project, Allowance.QUERIES) not in counted:
             return
         used, limit = int(found[1]), int(found[2])
         if 0 < limit <= _LARGEST_LIMIT:
             self._hourly_queries[project] = limit
-        ours = self._made.used((project, Allowance.QUERIES), _HOUR)
+        ours = self._made.used((project, Allowance.QUERIES), HOUR)
         self._others[project] = _Others(max(0, used - ours), self._pacing.clock())
 
-    def is_spent(self, request: Request, project: str) -> bool:
-        """Whether waiting for the next slot would take minutes."""
-        counted = [(project, allowance) for allowance in allowances_of(request)]
-        return any(self._wait(each) > _LONGEST_WAIT for each in counted)
+    def spent(self, request: Request, project: str) -> BudgetSpentError | None:
+        """Why the next slot is minutes away, if it is; a pause that was asked for is none."""
+        for allowance in allowances_of(request):
+            counted = (project, allowance)
+            if self._window_wait(counted) > _LONGEST_WAIT:
+                return self._spent(counted, "")
+        return None
 
     def shown(self, project: str) -> dict[str, dict[str, int]]:
         """Used and left in the hour, of what people run out of."""
         return {
-            allowance.value: self._usage((project, allowance), *_RULES[allowance].windows[0])
+            allowance.value: self._usage((project, allowance), *RULES[allowance].windows[0])
             for allowance in _SHOWN
         }
 
@@ -217,7 +164,7 @@ class Budget:
                 "at_once": rule.at_once,
                 "next_slot": self._moment((project, allowance)),
             }
-            for allowance, rule in _RULES.items()
+            for allowance, rule in RULES.items()
         }
 
     def _usage(self, counted: _Counted, calls: int, seconds: int) -> dict[str, int]:
@@ -226,7 +173,7 @@ class Budget:
 
     def _limit(self, counted: _Counted, calls: int, seconds: int) -> int:
         project, allowance = counted
-        if allowance is Allowance.QUERIES and seconds == _HOUR:
+        if allowance is Allowance.QUERIES and seconds == HOUR:
             return self._hourly_queries.get(project, calls)
         return calls
 
@@ -239,8 +186,15 @@ class Budget:
         return others.left(self._pacing.clock()) if others else 0
 
     def _wait(self, counted: _Counted) -> float:
+        """Seconds until a call may go out."""
+        return max(self._window_wait(counted), self._asked_wait(counted))
+
+    def _asked_wait(self, counted: _Counted) -> float:
+        return max(0.0, self._not_before.get(counted, 0.0) - self._pacing.clock())
+
+    def _window_wait(self, counted: _Counted) -> float:
         """Seconds until every window has a free slot."""
-        windows = _RULES[counted[1]].windows
+        windows = RULES[counted[1]].windows
         return max(self._wait_for(counted, calls, seconds) for calls, seconds in windows)
 
     def _wait_for(self, counted: _Counted, calls: int, seconds: int) -> float:
@@ -284,7 +238,7 @@ class Budget:
     async def _take_place(
         self, counted: _Counted, places: AsyncExitStack, deadline: Deadline
     ) -> None:
-        at_once = _RULES[counted[1]].at_once
+        at_once = RULES[counted[1]].at_once
         if at_once is None:
             return
         place = self._at_once.setdefault(counted, anyio.Semaphore(at_once))
@@ -293,9 +247,9 @@ class Budget:
                 await places.enter_async_context(place)
         except TimeoutError:
             raise BudgetSpentError(
-                f"Nothing was sent: {at_once} {_CALLS[counted[1]]} of this project are running, as "
-                "many as Mixpanel allows at once. Try again in a minute, with fewer calls side by "
-                "side."
+                f"Nothing was sent: {at_once} {RULES[counted[1]].calls} of this project are "
+                "running, as many as Mixpanel allows at once. Try again in a minute, with fewer "
+                "calls side by side."
             ) from None
 
     def _moment(self, counted: _Counted) -> str | None:
@@ -305,25 +259,30 @@ class Budget:
         moment = datetime.fromtimestamp(self._pacing.now() + wait, UTC)
         return moment.isoformat(timespec="seconds")
 
-    def _spent(self, counted: _Counted) -> BudgetSpentError:
+    def _spent(self, counted: _Counted, head: str = "Nothing was sent: ") -> BudgetSpentError:
         project, allowance = counted
-        # The one that holds the call up.
-        calls, seconds = max(
-            _RULES[allowance].windows, key=lambda window: self._wait_for(counted, *window)
-        )
-        limit = self._limit(counted, calls, seconds)
-        moment = self._moment(counted)
-        wait = self._wait(counted)
-        about = f"{math.ceil(wait / _MINUTE)} min" if wait > _MINUTE else f"{math.ceil(wait)} s"
-        others = self._used_by_others(counted)
-        by_others = f" (about {others} by others)" if others else ""
+        moment, wait = self._moment(counted), self._wait(counted)
+        about = f"{round(wait / MINUTE)} min" if wait > MINUTE else f"{math.ceil(wait)} s"
         instead = _INSTEAD.get(allowance)
         return BudgetSpentError(
-            f"Nothing was sent: Mixpanel allows {limit} {_CALLS[allowance]} {_SPANS[seconds]} for "
-            f"the whole project, and they are used up{by_others}. The next slot is at {moment}, in "
-            f"about {about}: do not call again before."
-            + (f" Meanwhile {instead}." if instead else ""),
+            f"{head}{self._reason(counted)}. The next slot is at {moment}, in about {about}: do "
+            "not call again before." + (f" Meanwhile {instead}." if instead else ""),
             data={"next_slot": moment, "budget": self.shown(project)},
+        )
+
+    def _reason(self, counted: _Counted) -> str:
+        _, allowance = counted
+        if self._asked_wait(counted) > self._window_wait(counted):
+            return f"Mixpanel asked for a pause between {RULES[allowance].calls} of this project"
+        # The window that holds the call up.
+        calls, seconds = max(
+            RULES[allowance].windows, key=lambda window: self._wait_for(counted, *window)
+        )
+        others = self._used_by_others(counted)
+        by_others = f" (about {others} by others)" if others else ""
+        return (
+            f"Mixpanel allows {self._limit(counted, calls, seconds)} {RULES[allowance].calls} "
+            f"{_SPANS[seconds]} for the whole project, and they are used up{by_others}"
         )
 
 

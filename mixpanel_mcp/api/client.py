@@ -175,22 +175,25 @@ class MixpanelClient:
                     answer = _bounded(attempt, seconds)
                     with waiting_for(Wait.ANSWER):
                         return await logged(request, answer, number=made, pacing=self.pacing)
-            except errors.BudgetSpentError:
+            except errors.BudgetSpentError as spent:
                 if before is None:
                     raise
                 # Something was sent, so what became of that is the answer.
-                raise _gave_up(request, repeat, before, None) from before
+                later = self.budget.spent(request, project) or spent
+                raise _gave_up(request, repeat, before, None, later) from before
             except AttemptFailedError as failed:
                 before = failed
                 if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
                     self.budget.learn(request, project, failed.reply)
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
                 again = again and wanted(failed.outcome, request.retry, attempt=made)
-                again = again and not self.budget.is_spent(request, project)
+                spent = self.budget.spent(request, project)
+                again = again and spent is None
                 pause = self._pause(request, failed, made)
                 pause = pause_that_fits(pause, failed.outcome, deadline)
                 if not again or pause >= deadline.remaining():
-                    raise _gave_up(request, repeat, failed, pause if again else None) from failed
+                    wait = pause if again else None
+                    raise _gave_up(request, repeat, failed, wait, spent) from failed
                 timed_out += failed.outcome is Outcome.TIMED_OUT
             with waiting_for(Wait.RETRY):
                 await self.pacing.sleep(pause)
@@ -307,12 +310,28 @@ async def _bounded(attempt: Callable[[float], Awaitable[_Answer]], seconds: floa
 
 
 def _gave_up(
-    request: Request, repeat: Repeat, failed: AttemptFailedError, pause: float | None
+    request: Request,
+    repeat: Repeat,
+    failed: AttemptFailedError,
+    pause: float | None,
+    spent: errors.BudgetSpentError | None,
 ) -> errors.MixpanelError:
-    """The error of the last attempt; `pause` is what another one would have waited."""
+    """The error of the last attempt, with what is known of the next.
+
+    `pause` is what another attempt would have waited, `spent` why there is no slot for one.
+    """
     waited = f" Try again in {pause:.0f} s at the earliest." if pause is not None else ""
+    error = _last_word(request, repeat, failed, waited, str(spent or ""))
+    if spent is not None:
+        error.data.update(spent.data)
+    return error
+
+
+def _last_word(
+    request: Request, repeat: Repeat, failed: AttemptFailedError, waited: str, spent: str
+) -> errors.MixpanelError:
     if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
-        return failure(request, failed.reply, waited)
+        return failure(request, failed.reply, waited=waited, spent=spent)
     if failed.outcome is Outcome.NEVER_SENT:
         return errors.UnreachableError(
             f"Nothing was sent: Mixpanel could not be reached for {request.shown}. "
@@ -324,9 +343,10 @@ def _gave_up(
             "because a second arrival would count twice. Read the data back before you repeat it."
         )
     if failed.reply is not None:
-        return failure(request, failed.reply, waited)
+        return failure(request, failed.reply, waited=waited, spent=spent)
     safe = " Sending the same again is safe." if repeat is Repeat.SAFE else ""
-    return errors.UnavailableError(f"{request.shown} {_END[failed.outcome]}.{safe}{waited}")
+    later = (spent and f" {spent}") or waited
+    return errors.UnavailableError(f"{request.shown} {_END[failed.outcome]}.{safe}{later}")
 
 
 _END = {

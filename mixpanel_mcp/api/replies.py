@@ -122,8 +122,13 @@ def reason_of(reply: Reply) -> str:
     return re.sub(r"\s+", " ", text[:_LONGEST_REASON])
 
 
-def failure(request: Request, reply: Reply, waited: str = "") -> errors.MixpanelError:
-    """Turn an unsuccessful reply into the error it means, with what to do now."""
+def failure(
+    request: Request, reply: Reply, *, waited: str = "", spent: str = ""
+) -> errors.MixpanelError:
+    """Turn an unsuccessful reply into the error it means, with what to do now.
+
+    `waited` says how long another attempt would have waited, `spent` why none can go out soon.
+    """
     said, status = reason_of(reply), reply.status
     if 300 <= status < 400:
         return errors.OutcomeUnknownError(
@@ -141,14 +146,14 @@ def failure(request: Request, reply: Reply, waited: str = "") -> errors.Mixpanel
     if status >= 500:
         return errors.UnavailableError(
             f"Mixpanel failed at {request.shown} (HTTP {status})."
-            f"{waited or ' Try again in a minute.'}",
+            f"{(spent and ' ' + spent) or waited or ' Try again in a minute.'}",
             data={"http_status": status},
             said=said,
         )
     head = f"Mixpanel refused {request.shown} (HTTP {status})."
     if status == 429:
         return errors.RateLimitedError(
-            f"{head} {rate_rule(request)}{waited}", status=status, said=said
+            f"{head} {spent or rate_rule(request) + waited}", status=status, said=said
         )
     kind, advice = _REJECTIONS.get(status, _REJECTED)
     return kind(f"{head} {advice}", status=status, said=said)

@@ -30,7 +30,7 @@ from mixpanel_mcp.sandbox.engage import EngageSessions
 from mixpanel_mcp.sandbox.faults import Faults, FaultsMiddleware
 from mixpanel_mcp.sandbox.guard import LoopbackMiddleware
 from mixpanel_mcp.sandbox.jql import routes as jql
-from mixpanel_mcp.sandbox.jql.limits import Limits
+from mixpanel_mcp.sandbox.jql.scripts import Scripts
 from mixpanel_mcp.sandbox.queries import answering
 from mixpanel_mcp.sandbox.rate_limits import RateLimits, RateLimitsMiddleware
 from mixpanel_mcp.sandbox.replies import RefusedError
@@ -49,7 +49,8 @@ Endpoint = Any
 
 _INGESTION: tuple[tuple[str, list[str], Endpoint], ...] = (
     ("/track", ["GET", "POST"], ingestion.track),
-    ("/import", ["POST"], ingestion.import_events),
+    # The specification has only POST; the official client for Node imports single events by GET.
+    ("/import", ["GET", "POST"], ingestion.import_events),
     ("/engage", ["GET", "POST"], profiles.engage),
     ("/groups", ["GET", "POST"], profiles.groups),
 )
@@ -142,7 +143,7 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.project = project
-    app.state.jql_limits = Limits()
+    app.state.scripts = Scripts()
     return app
 
 

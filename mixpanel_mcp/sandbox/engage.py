@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from mixpanel_mcp.analytics.expressions import Bindings, ExpressionError, Subject, condition
 from mixpanel_mcp.analytics.profile_queries import (
     Behavior,
+    Behaviors,
     ProfileQuery,
     matching_ids,
     shown_profiles,
@@ -60,9 +61,8 @@ class EngageQuery(NamedTuple):
     distinct_ids: tuple[str, ...] | None
     cohort: int | None
     include_all_users: bool
-    behaviors: tuple[Behavior, ...]
-    as_of: int
-    """In milliseconds. With behaviors it is now, unless said: the next page asks of another now."""
+    behaviors: Behaviors | None
+    """As of now, unless said otherwise: the next page then asks of another now."""
     group_key: str | None
     """Of groups, where their profiles are asked for."""
 
@@ -146,8 +146,7 @@ def _query(project: Project, parameters: Parameters) -> EngageQuery:
         distinct_ids=_distinct_ids(parameters),
         cohort=cohort,
         include_all_users=parameters.switch("include_all_users") is not False,
-        behaviors=behaviors,
-        as_of=now if behaviors else 0,
+        behaviors=Behaviors(behaviors, now) if behaviors else None,
         group_key=_group_key(project, parameters),
     )
 
@@ -159,7 +158,6 @@ def _matches(project: Project, query: EngageQuery) -> list[str]:
         members=None if query.cohort is None else members(project, query.cohort),
         include_all_users=query.include_all_users,
         behaviors=query.behaviors,
-        as_of=query.as_of,
         group_key=query.group_key,
     )
     return matching_ids(project.store, asked)

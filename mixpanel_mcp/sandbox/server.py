@@ -44,6 +44,7 @@ class SandboxServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._app.state.project.faults.release()
+        self._app.state.scripts.stop()
         await super().shutdown(sockets)
 
 

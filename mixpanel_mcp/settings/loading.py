@@ -1,6 +1,7 @@
 """From the environment, the flags and the file to settings, or to a list of every fault."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -32,6 +33,8 @@ class SettingsError(Exception):
 
 
 _S = TypeVar("_S", bound=Frozen)
+
+_PLACEHOLDER = re.compile(r"\$\{[^{}]*\}")
 
 # What people call these things elsewhere; too far from our names for a comparison of letters.
 _NEAR_MISSES = {
@@ -72,6 +75,7 @@ def load_settings(
     connections, referred = _connections(given, environment, found)
     found += _unknown_variables(environment, referred)
     found += _unknown_names(given, names or {})
+    found += _placeholders(environment)
     if found or policy is None:
         raise SettingsError(found)
     default, *others = connections
@@ -174,6 +178,13 @@ def _unknown_variables(environment: Mapping[str, str], referred: set[str]) -> It
             meant = _NEAR_MISSES.get(suffix) or next(iter(close), None)
             if meant is not None:
                 yield f"{name}: no such setting; did you mean {CONNECTION_PREFIX}{meant}?"
+
+
+def _placeholders(environment: Mapping[str, str]) -> Iterable[str]:
+    """What a host should have filled in: it would be sent as a secret."""
+    for name, value in sorted(environment.items()):
+        if name.upper().startswith(CONNECTION_PREFIX) and _PLACEHOLDER.fullmatch(value.strip()):
+            yield f"{name.upper()}: its value is a placeholder that the host did not fill in"
 
 
 def _unknown_names(given: _Given, names: Mapping[str, Iterable[str]]) -> Iterable[str]:

@@ -40,11 +40,13 @@ strings = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
 )
 scalars = st.one_of(numbers, strings, st.booleans())
+# As a segment a list is its JSON text, and there are many ways to write one large number.
+items = st.one_of(st.integers(-5, 5), st.sampled_from([0.5, 2.5]), strings, st.booleans())
 values = st.one_of(
     scalars,
     st.none(),
-    st.lists(st.one_of(scalars, st.none()), max_size=3),
-    st.dictionaries(st.sampled_from(["x", "y"]), scalars, max_size=2),
+    st.lists(st.one_of(items, st.none()), max_size=3),
+    st.dictionaries(st.sampled_from(["x", "y"]), items, max_size=2),
 )
 
 
@@ -60,7 +62,7 @@ properties = st.builds(
             "m": numbers,
             "t": strings,
             "b": st.booleans(),
-            "l": st.lists(scalars, max_size=3),
+            "l": st.lists(items, max_size=3),
             "d": st.sampled_from(DATES),
         },
     ),

@@ -8,8 +8,9 @@ from random_events import FIRST_DAY, midnight
 from mixpanel_mcp.analytics.buckets import Buckets
 from mixpanel_mcp.analytics.counted import events_source
 from mixpanel_mcp.analytics.event_totals import event_names
-from mixpanel_mcp.analytics.events import Event, add_events, count_events, export_lines
+from mixpanel_mcp.analytics.events import Event, add_events, count_events
 from mixpanel_mcp.analytics.expressions import Bindings
+from mixpanel_mcp.analytics.raw_export import export_lines
 from mixpanel_mcp.analytics.store import Store, open_store
 
 FIRST = Event("Sign Up", "ann", 1_000, "i-1", 1, '{"try":1}')
@@ -62,12 +63,13 @@ def test_merged_users_are_one() -> None:
     assert counted(store) == [("Sign Up", "ann", '{"try":2}')]
 
 
-def test_an_export_keeps_what_arrived() -> None:
+def test_an_export_has_every_arrival_and_tells_the_id_that_was_sent() -> None:
     store = open_store()
     add_events(store, [FIRST, FIRST])
     merge(store, "ann", "bob")
     lines = b"".join(export_lines(store, from_time=0, to_time=2_000)).splitlines()
-    assert [line.count(b'"distinct_id":"ann"') for line in lines] == [1, 1]
+    assert [line.count(b'"distinct_id":"bob"') for line in lines] == [1, 1]
+    assert [line.count(b'"$distinct_id_before_identity":"ann"') for line in lines] == [1, 1]
 
 
 def test_reports_and_writers_do_not_disturb_each_other() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from generated_expressions import rows, text_of, trees
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from interpreter import UNDEFINED, Row, Tree, evaluate, is_number, number_text
 
@@ -83,7 +83,8 @@ QUESTIONS = [
 ]
 
 
-@settings(max_examples=120, deadline=None)
+# A failure names its expression; to look for a smaller one would take minutes.
+@settings(max_examples=120, deadline=None, phases=[Phase.reuse, Phase.generate])
 @given(
     given_trees=st.lists(trees, min_size=20, max_size=20),
     given_rows=st.lists(rows, min_size=6, max_size=6),

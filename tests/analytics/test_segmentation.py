@@ -152,6 +152,9 @@ def test_what_is_wrong_is_said() -> None:
         Buckets(date(2020, 1, 1), date(2026, 12, 31), "minute")
     minutes = Buckets(date(2026, 2, 1), date(2026, 3, 31), "minute")
     by_id = SegmentationQuery("Purchase", minutes, on='properties["$insert_id"]')
+    none = SegmentationQuery("Purchase", minutes, on='properties["platform"]', limit=0)
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        segmentation(store, none)
     with pytest.raises(ValueError, match="60 values over 84960 periods"):
         segmentation(store, by_id)
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mixpanel_mcp.analytics.events import Event, add_events, count_events, export_lines
+from mixpanel_mcp.analytics.events import Event, add_events, count_events
+from mixpanel_mcp.analytics.raw_export import export_lines
 from mixpanel_mcp.analytics.store import open_store
 
 

@@ -46,6 +46,7 @@ async def test_the_report_has_every_allowance_with_each_of_its_windows(waits: Wa
         "exports": [(3600, 1, 59, 60), (1, 1, 2, 3)],
         "schemas": [(60, 1, 4, 5)],
         "lookup tables": [(86_400, 1, 99, 100)],
+        "personal data": [(1, 0, 1, 1)],
     }
     assert report["queries"]["at_once"] == report["jql"]["at_once"] == 5
     assert {allowance["next_slot"] for allowance in report.values()} == {None}
@@ -64,10 +65,10 @@ async def test_the_report_names_the_next_slot_of_what_is_used_up(waits: Waits) -
     report = budget.report("1")
     assert report["queries"]["next_slot"] == refused.value.data["next_slot"]
     assert report["jql"]["next_slot"] is None
-    assert budget.is_spent(QUERY, "1")
-    assert budget.is_spent(JQL, "1")
-    assert not budget.is_spent(EXPORT, "1")
-    assert not budget.is_spent(QUERY, "2")
+    assert budget.spent(QUERY, "1")
+    assert budget.spent(JQL, "1")
+    assert not budget.spent(EXPORT, "1")
+    assert not budget.spent(QUERY, "2")
 
 
 @pytest.mark.parametrize("outcome", Outcome)

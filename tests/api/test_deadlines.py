@@ -18,7 +18,7 @@ one_of_each = pytest.mark.parametrize(
 )
 
 # What a call may take beyond its deadline on a busy machine.
-SLACK = 0.6
+SLACK = 2.0
 
 
 @pytest.mark.parametrize("sent", READS, ids=lambda sent: sent.name)
@@ -27,7 +27,7 @@ async def test_a_read_is_repeated_after_its_first_time_out_only(
 ) -> None:
     upstream.always(sent.path, Hang())
 
-    async with connect(pacing=nothing_between(waits), **sent.within(0.2)) as tools:
+    async with connect(pacing=nothing_between(waits), **sent.within(0.8)) as tools:
         answer = await tools.call(sent.tool, **sent.arguments)
 
     assert (answer.status, answer.is_error) == ("failed", True)
@@ -41,7 +41,7 @@ async def test_a_read_that_answers_the_second_time_is_a_read(
 ) -> None:
     tell(upstream, sent, Hang())
 
-    async with connect(pacing=nothing_between(waits), **sent.within(0.35)) as tools:
+    async with connect(pacing=nothing_between(waits), **sent.within(1.2)) as tools:
         answer = await tools.call(sent.tool, **sent.arguments)
 
     assert answer.status == "ok"
@@ -55,7 +55,7 @@ async def test_a_write_with_one_end_state_is_repeated_until_its_time_is_up(
     """0.4 of the time for each attempt, and what is left for the third."""
     tell(upstream, sent, Hang(), Hang())
 
-    async with connect(pacing=nothing_between(waits), **sent.within(0.35)) as tools:
+    async with connect(pacing=nothing_between(waits), **sent.within(1.2)) as tools:
         answer = await tools.call(sent.tool, **sent.arguments)
 
     assert answer.status == "ok", answer.text
@@ -68,7 +68,7 @@ async def test_a_write_that_counts_twice_is_not_repeated_after_a_time_out(
 ) -> None:
     tell(upstream, sent, Hang())
 
-    async with connect(pacing=nothing_between(waits), **sent.within(0.2)) as tools:
+    async with connect(pacing=nothing_between(waits), **sent.within(0.8)) as tools:
         answer = await tools.call(sent.tool, **sent.arguments)
 
     assert (answer.status, answer.is_error) == ("failed", True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from million_events import COUNT, FIRST_DAY, LAST_DAY, NAMES, open_million
+from million_user_reports import USER_REPORTS
 
 from mixpanel_mcp.analytics.activity import activity_feed
 from mixpanel_mcp.analytics.buckets import Buckets
@@ -76,6 +77,7 @@ REPORTS: dict[str, Callable[[Store], object]] = {
     "properties": lambda store: top_properties(store, EVENT),
     "values": lambda store: top_values(store, EVENT, "session"),
     "activity feed": lambda store: activity_feed(store, [USER_ID], DAYS),
+    **USER_REPORTS,
 }
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_mcp.sandbox.jql.engine import Engine
+from mixpanel_mcp.sandbox.jql.errors import thrown
 from mixpanel_mcp.sandbox.jql.frames import Tag
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def ran(items: Sequence[Any], script: str, *, params: Any = None) -> list[Any]:
     ]
     texts.append(_told(engine.finish()))
     return json.loads(f"[{','.join(filter(None, texts))}]")
+
+
+def fault(script: str, params: Any = None) -> str:
+    """Return what a caller is told of a script that ends before it reads anything."""
+    engine = Engine(script, memory=64 * 2**20, seconds=10)
+    tag, body = engine.start(script, json.dumps({} if params is None else params))
+    assert tag is Tag.FAILURE, body
+    return str(thrown(body, script))
 
 
 def _told(answer: tuple[Tag, bytes]) -> str:

@@ -117,7 +117,7 @@ async def test_an_unknown_path_is_never_a_200(empty: SandboxClient, path: str) -
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/import"),
+        ("PUT", "/import"),
         ("DELETE", "/track"),
         ("PUT", "/engage"),
         ("GET", "/api/query/engage"),

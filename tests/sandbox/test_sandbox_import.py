@@ -238,3 +238,16 @@ async def test_credentials_are_checked(
 
     assert answer.status_code == status
     assert len(await empty.exported()) == (1 if status == 200 else 0)
+
+
+async def test_a_single_event_may_come_in_the_query(empty: SandboxClient) -> None:
+    """So the official client for Node imports it: base64 in `data`, by GET."""
+    data = base64.b64encode(json.dumps(event()).encode()).decode()
+    params = {"project_id": str(PROJECT_ID), "verbose": "1", "data": data}
+
+    answer = await empty.get("/import", params=params)
+    nobody = await empty.get("/import", params=params, auth=("nobody", "nothing"))
+
+    assert answer.json() == {"error": None, "status": 1}
+    assert nobody.status_code == 401
+    assert len(await empty.exported()) == 1

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jql_client import asked, refusal
+from jql_scripts import fault
 from sandbox_client import PROJECT_ID, update
 
 from mixpanel_mcp.sandbox.jql import process
@@ -81,10 +82,8 @@ function main() {
         ("async function main() { return People() }", "TypeError: main() must return", 1),
     ],
 )
-async def test_the_line_is_the_scripts_own(
-    empty: SandboxClient, script: str, message: str, line: int
-) -> None:
-    error = await refusal(empty, script)
+def test_the_line_is_the_scripts_own(script: str, message: str, line: int) -> None:
+    error = fault(script)
     assert error.startswith(f"Uncaught exception {message}")
     assert f"(line {line}, column " in error
     assert f":{line}:" in error
@@ -118,10 +117,8 @@ async def test_an_item_may_be_what_breaks_a_script(empty: SandboxClient) -> None
         ({**MARCH, "event_selectors": [{"event": 5}]}, "event_selectors must be a list"),
     ],
 )
-async def test_what_events_wants_is_said(
-    empty: SandboxClient, options: dict[str, Any], error: str
-) -> None:
-    refused = await refusal(empty, "function main() {\n return Events(params) }", options)
+def test_what_events_wants_is_said(options: dict[str, Any], error: str) -> None:
+    refused = fault("function main() {\n return Events(params) }", options)
     assert error in refused
     assert "(line 2, column " in refused
 
@@ -160,8 +157,8 @@ async def test_a_selector_is_an_expression(
         ("Events(params), People(), {selectors: 'x'}", "selectors must be a list of objects"),
     ],
 )
-async def test_what_join_wants_is_said(empty: SandboxClient, arguments: str, error: str) -> None:
-    refused = await refusal(empty, f"function main() {{ return join({arguments}) }}", MARCH)
+def test_what_join_wants_is_said(arguments: str, error: str) -> None:
+    refused = fault(f"function main() {{ return join({arguments}) }}", MARCH)
     assert error in refused
 
 
@@ -179,18 +176,15 @@ async def test_what_join_wants_is_said(empty: SandboxClient, arguments: str, err
         ("_.extend(new Error('y'), {stack: 'at '.repeat(1e5)})", "Error: y"),
     ],
 )
-async def test_whatever_is_thrown_can_be_told(
-    empty: SandboxClient, thrown: str, error: str
-) -> None:
-    refused = await refusal(empty, f"function main() {{ throw {thrown} }}")
+def test_whatever_is_thrown_can_be_told(thrown: str, error: str) -> None:
+    refused = fault(f"function main() {{ throw {thrown} }}")
     assert error in refused
     assert len(refused) < 10_000
+    assert refused.encode()
 
 
-async def test_what_has_no_text_is_told_too(empty: SandboxClient) -> None:
-    assert await refusal(empty, "throw Symbol('x')") == (
-        "Uncaught exception something was thrown that has no text"
-    )
+def test_what_has_no_text_is_told_too() -> None:
+    assert fault("throw Symbol('x')") == "Uncaught exception something was thrown that has no text"
 
 
 async def test_without_an_engine_jql_says_what_to_install(

@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from anyio import fail_after
 from jql_client import answer, asked, refusal
-from sandbox_client import update
+from sandbox_client import SandboxClient, update
 
+from mixpanel_mcp.sandbox import running_sandbox
 from mixpanel_mcp.sandbox.jql.limits import MEGABYTE, Limits
-
-if TYPE_CHECKING:
-    from sandbox_client import SandboxClient
 
 COUNT_PEOPLE = "function main() { return People().reduce(mixpanel.reducer.count()) }"
 SHORT = Limits(seconds=0.6, memory=32 * MEGABYTE)
 
 
 def limit(client: SandboxClient, limits: Limits) -> None:
-    client.app.state.jql_limits = limits
+    client.app.state.scripts.limits = limits
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,8 @@ def limit(client: SandboxClient, limits: Limits) -> None:
 )
 async def test_time_runs_out(empty: SandboxClient, script: str) -> None:
     limit(empty, SHORT)
-    assert await refusal(empty, script) == ("Timeout Error. A JQL script may run for 0.6 seconds.")
+    error = await refusal(empty, script)
+    assert error.startswith("Timeout Error. A JQL script may run for 0.6 seconds.")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,8 @@ async def test_the_output_runs_out(empty: SandboxClient) -> None:
     await empty.engage(update("ada", set={"a": 1}))
     limit(empty, Limits(output=MEGABYTE))
     script = "function main() { return People().map(() => 'x'.repeat(1.1e6)) }"
-    assert await refusal(empty, script) == "The result of the script is larger than 1 MB."
+    error = await refusal(empty, script)
+    assert error.startswith("The result of the script is larger than 1 MB.")
 
 
 async def test_others_are_served_while_a_script_runs(empty: SandboxClient) -> None:
@@ -156,6 +157,20 @@ async def test_the_engines_process_knows_no_secrets(
     assert await answer(empty, COUNT_PEOPLE) == [0]
     assert [name for name, value in seen[0].items() if "canary" in value] == []
     assert "canary" in os.environ.values()
+
+
+async def test_a_server_that_stops_waits_for_no_script(caplog: pytest.LogCaptureFixture) -> None:
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(running_sandbox(demo=False))
+        async with SandboxClient(base_url=sandbox.base_url, timeout=10) as client:
+            # More than run at once: the last ones wait for their turn.
+            endless = [asyncio.create_task(asked(client, "for (;;) {}")) for _ in range(7)]
+            while len((await client.get("/sandbox/requests")).json()) < len(endless):
+                assert not any(each.done() for each in endless)
+            await asyncio.to_thread(stack.close)
+            answers = await asyncio.gather(*endless)
+    assert {each.json()["error"] for each in answers} == {"The sandbox is stopping."}
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(

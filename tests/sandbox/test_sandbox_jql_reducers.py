@@ -105,6 +105,15 @@ def test_object_merge_sums_the_leaves() -> None:
     }
 
 
+def test_object_merge_keeps_its_sums() -> None:
+    items: list[Any] = [{"a": 1, "b": "x"}, {"a": None, "b": None}, {"a": "text"}, {}, {"a": 2}]
+    assert reduced("mixpanel.reducer.object_merge()", items) == {"a": 3, "b": "x"}
+    (value,) = transformed(
+        ITEMS, ".map(item => ({n: item.at.n, x: item.x})).reduce(mixpanel.reducer.object_merge())"
+    )
+    assert value == {"n": sum(range(len(ITEMS)))}
+
+
 def test_any_is_one_of_the_items_and_null_is_null() -> None:
     some, nothing = reduced("[mixpanel.reducer.any(), mixpanel.reducer.null()]")
     assert some in MIXED

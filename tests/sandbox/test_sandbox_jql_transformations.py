@@ -107,6 +107,11 @@ def by_user() -> Any:
     return groupby(ITEMS, key=lambda item: item["distinct_id"])
 
 
+def test_a_reducer_may_return_nothing() -> None:
+    groups = transformed([1, 1], ".groupBy([item => item], () => {})")
+    assert groups == [{"key": [1], "value": None}]
+
+
 def test_a_list_becomes_part_of_the_key() -> None:
     groups = transformed(ITEMS, f".groupBy(['properties.tags'], {COUNT})")
     assert groups == counted([item["properties"]["tags"] for item in ITEMS])

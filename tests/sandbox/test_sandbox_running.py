@@ -35,8 +35,9 @@ def test_the_address_is_known_before_the_data_is_there() -> None:
     with running_sandbox() as sandbox, httpx.Client(base_url=sandbox.base_url) as client:
         known = time.monotonic() - begun
         answer = client.post("/api/query/engage", params=PROJECT, auth=AUTH)
+        answered = time.monotonic() - begun
 
-    assert known < 0.1
+    assert known < answered / 2
     assert sandbox.base_url == f"http://127.0.0.1:{sandbox.port}"
     assert answer.json()["total"] == truth.USERS
 

@@ -71,6 +71,21 @@ async def test_an_event_with_both_ids_links_them(project: SandboxClient) -> None
     assert links == {"$device:d1": "ada", "$device:d2": "ada"}
 
 
+async def test_reports_know_a_device_by_its_user(project: SandboxClient) -> None:
+    await project.import_events(acted("1", device_id="d1"), acted("2", user_id="ada"))
+    question = {"event": "Song played", "from_date": "2026-03-09", "to_date": "2026-03-09"}
+
+    before = await project.answered("/segmentation", **question, type="unique")
+    await project.import_events(acted("3", device_id="d1", user_id="ada"))
+    after = await project.answered("/segmentation", **question, type="unique")
+
+    assert before["data"]["values"] == {"Song played": {"2026-03-09": 2}}
+    assert after["data"]["values"] == {"Song played": {"2026-03-09": 1}}
+    exported = [each["properties"] for each in await project.exported()]
+    assert {each["distinct_id"] for each in exported} == {"ada"}
+    assert exported[0]["$distinct_id_before_identity"] == "$device:d1"
+
+
 @pytest.mark.parametrize("batched", [True, False])
 async def test_a_device_stays_with_its_first_user(project: SandboxClient, *, batched: bool) -> None:
     events = [acted("1", device_id="d", user_id="ada"), acted("2", device_id="d", user_id="ben")]

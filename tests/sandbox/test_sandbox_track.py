@@ -173,3 +173,11 @@ def _without_time(name: str) -> dict[str, Any]:
     del timeless["properties"]["time"]
     assert timeless["properties"]["token"] == TOKEN
     return timeless
+
+
+async def test_parts_of_a_second_are_kept(empty: SandboxClient) -> None:
+    """The official client for Python sends the time of its clock as it is."""
+    assert (await empty.track(event(time=NOON + 0.25))).text == "1"
+
+    (exported,) = await empty.exported(time_in_ms="true")
+    assert exported["properties"]["time"] == NOON * 1000 + 250

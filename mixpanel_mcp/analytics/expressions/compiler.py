@@ -43,7 +43,7 @@ from mixpanel_mcp.analytics.expressions.syntax import (
     reads_user,
 )
 from mixpanel_mcp.analytics.expressions.values import Value
-from mixpanel_mcp.analytics.json_access import Kind, json_label, json_value, pointer
+from mixpanel_mcp.analytics.json_access import Kind, json_label, json_text, json_value, pointer
 
 if TYPE_CHECKING:
     from mixpanel_mcp.analytics.expressions.bindings import Bindings
@@ -179,7 +179,8 @@ class _Compiler:
             {
                 kind: lambda kind=kind: json_value(kind, column, self.bindings.add(path))
                 for kind in Kind
-            }
+            },
+            json=lambda: json_text(column, self.bindings.add(path)),
         )
 
     def _place(self, accessor: Property) -> tuple[str, dict[str, Value]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mixpanel_mcp.analytics.dialect import any_defined, finite, first_defined, number_text
+from mixpanel_mcp.analytics.dialect import finite, first_defined, number_text
 from mixpanel_mcp.analytics.expressions.values import (
     UNDEFINED,
     Value,
@@ -105,9 +105,7 @@ def to_label(value: Value) -> str:
 
 def to_defined(value: Value) -> Value:
     """Null is defined."""
-    if not value.facets:
-        return boolean(lambda: "FALSE")
-    return boolean(lambda: any_defined(value.sql_without()))
+    return boolean(value.is_defined)
 
 
 def _converted(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mixpanel_mcp.analytics.dialect import any_defined, finite, first_defined, let
+from mixpanel_mcp.analytics.dialect import finite, first_defined, let
 from mixpanel_mcp.analytics.expressions.values import (
     UNDEFINED,
+    Facet,
     Value,
     boolean,
     number,
@@ -24,7 +25,7 @@ _ORDERED = (Kind.NUMBER, Kind.STRING)
 
 def calculate(operator: Arithmetic, left: Value, right: Value) -> Value:
     """Numbers, and `+` also of two strings. Division by zero is undefined, and so is overflow."""
-    facets = dict(UNDEFINED.facets)
+    facets: dict[Kind, Facet] = {}
     if left.may_be(Kind.NUMBER) and right.may_be(Kind.NUMBER):
         facets[Kind.NUMBER] = lambda: finite(_infix(operator, left, right, Kind.NUMBER))
     if operator == "+" and left.may_be(Kind.STRING) and right.may_be(Kind.STRING):
@@ -52,6 +53,9 @@ def compare(operator: Comparison, left: Value, right: Value) -> Value:
 
 def _equal(left: Value, right: Value) -> str:
     """Two undefined values are equal; lists and objects are if their JSON is the same text."""
+    if left.json and right.json:
+        numbers = _infix("=", left, right, Kind.NUMBER)
+        return f"COALESCE({numbers}, {left.json()} IS NOT DISTINCT FROM {right.json()})"
     same: list[str] = []
     certain = next((value for value in (left, right) if value.certain), None)
     for kind in certain.facets if certain else Kind:
@@ -126,9 +130,9 @@ def negate(operand: Value) -> Value:
 
 
 def _negated(operand: Value) -> str:
-    negated = f"COALESCE(NOT ({operand.sql(Kind.BOOLEAN)}), TRUE)"
-    others = operand.sql_without(Kind.BOOLEAN)
-    return f"CASE WHEN {any_defined(others)} THEN NULL ELSE {negated} END" if others else negated
+    other = operand.is_defined(but=Kind.BOOLEAN)
+    negated = f"NOT ({operand.sql(Kind.BOOLEAN)})"
+    return f"COALESCE({negated}, CASE WHEN {other} THEN NULL ELSE TRUE END)"
 
 
 def all_of(operands: Sequence[Value]) -> Value:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from mixpanel_mcp.analytics.dialect import any_defined
 from mixpanel_mcp.analytics.json_access import Kind
 
 Facet = Callable[[], str]
@@ -21,6 +22,8 @@ Facet = Callable[[], str]
 class Value:
     facets: Mapping[Kind, Facet]
     """For each kind that the value may have."""
+    json: Facet | None = None
+    """For a property: its JSON text, NULL where it is undefined. A short way for many questions."""
     certain: bool = False
     """Of one kind and never undefined, as a literal is: less SQL tells it from another value."""
 
@@ -31,9 +34,11 @@ class Value:
         """NULL where the value is of another kind."""
         return self.facets[kind]() if kind in self.facets else "NULL"
 
-    def sql_without(self, *kinds: Kind) -> list[str]:
-        """The SQL of every kind that it may have, but these."""
-        return [facet() for kind, facet in self.facets.items() if kind not in kinds]
+    def is_defined(self, *, but: Kind | None = None) -> str:
+        """SQL that is true if it is of any kind; of the one excepted it may or may not count."""
+        if self.json is not None:
+            return any_defined([self.json()])
+        return any_defined([facet() for kind, facet in self.facets.items() if kind is not but])
 
 
 UNDEFINED = Value({})

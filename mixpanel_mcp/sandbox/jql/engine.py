@@ -23,7 +23,7 @@ _UNSPEAKABLE = "(Failed obtaining"
 
 Answer = tuple[Tag, bytes]
 
-_RUNTIME = ("values", "reducers", "collections", "underscore", "engine")
+_RUNTIME = ("dates", "values", "reducers", "collections", "underscore", "engine")
 _MAIN = "typeof main === 'function' ? main : undefined"
 
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from mixpanel_mcp.sandbox.jql.lines import lines_of, place_of
 
-_FRAME = re.compile(r"at (?:(?P<function>.+?) \()?<input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)?")
+_FRAME = re.compile(
+    r"at (?:(?P<function>.{1,200}?) \()?<input>:(?P<line>\d{1,9}):(?P<column>\d{1,9})\)?"
+)
 _MAIN = re.compile(r"\bmain\b")
 _LONGEST_MESSAGE = 2_000
 _LONGEST_LINE = 200

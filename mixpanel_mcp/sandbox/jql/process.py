@@ -42,7 +42,7 @@ class ScriptProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.stop("The script has ended.")
         if self._child is not None:
             for stream in (_pipe(self._child.stdin), _pipe(self._child.stdout)):
                 with suppress(OSError):  # what was not sent yet will never be
@@ -84,7 +84,9 @@ class ScriptProcess:
             raise self._gone() from None
         except TooLongError:
             megabytes = self._limits.output // MEGABYTE
-            raise JqlError(f"The result of the script is larger than {megabytes} MB.") from None
+            raise JqlError(
+                f"The result of the script is larger than {megabytes} MB. Let it return less."
+            ) from None
         self._output_left -= len(body)
         if tag is Tag.NO_ENGINE:
             raise EngineMissingError
@@ -92,7 +94,7 @@ class ScriptProcess:
             raise self._failed(body)
         return body
 
-    def stop(self, because: str = "The query was cancelled.") -> None:
+    def stop(self, because: str) -> None:
         with self._stopping:
             if self._stopped_because is None:
                 self._stopped_because = because
@@ -113,8 +115,8 @@ class ScriptProcess:
         return JqlError(self._stopped_because or _ENDED)
 
     def _failed(self, body: bytes) -> JqlError:
-        megabytes = self._limits.memory // MEGABYTE
-        too_much = f"needs more memory than the {megabytes} MB it may have."
+        most = f"needs more memory than the {self._limits.memory // MEGABYTE} MB it may have."
+        too_much = f"{most} Let it hold fewer items at a time."
         match _name_and_message(body):
             case ("InternalError", "interrupted"):
                 return JqlError(_too_long(self._limits))
@@ -128,7 +130,8 @@ class ScriptProcess:
 
 
 def _too_long(limits: Limits) -> str:
-    return f"Timeout Error. A JQL script may run for {limits.seconds:g} seconds."
+    most = f"A JQL script may run for {limits.seconds:g} seconds."
+    return f"Timeout Error. {most} Ask for fewer events, or fewer days."
 
 
 def _name_and_message(body: bytes) -> tuple[Any, Any]:

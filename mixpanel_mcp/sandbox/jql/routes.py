@@ -5,18 +5,13 @@ Source: `query.openapi.yaml` /jql. A script at fault is answered with 400, its m
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from anyio import CapacityLimiter, to_thread
-from anyio.lowlevel import RunVar
 from starlette.responses import JSONResponse, Response
 
 from mixpanel_mcp.sandbox.authentication import require_service_account
 from mixpanel_mcp.sandbox.bodies import read_form
 from mixpanel_mcp.sandbox.jql.errors import EngineMissingError, JqlError
-from mixpanel_mcp.sandbox.jql.execution import run_script
-from mixpanel_mcp.sandbox.jql.process import ScriptProcess
 from mixpanel_mcp.sandbox.json_values import NotJsonError, is_object, parse_json
 from mixpanel_mcp.sandbox.parameters import Parameters
 from mixpanel_mcp.sandbox.replies import RefusedError, not_computed
@@ -25,9 +20,7 @@ from mixpanel_mcp.sandbox.state import project_of
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-# As many as Mixpanel runs at once. Others wait: each may take all the memory that a script has.
-_SCRIPTS_AT_ONCE = 5
-_turns: RunVar[CapacityLimiter] = RunVar("jql_turns")
+    from mixpanel_mcp.sandbox.jql.scripts import Scripts
 
 
 async def query_jql(request: Request) -> Response:
@@ -44,32 +37,19 @@ async def query_jql(request: Request) -> Response:
 
 
 async def _run(request: Request, script: str, params: str) -> bytes:
-    process = ScriptProcess(request.app.state.jql_limits)
-    work = partial(run_script, project_of(request).store, process, script, params)
+    scripts: Scripts = request.app.state.scripts
     try:
-        # Who goes away, or a server that stops, waits for no script.
-        return await to_thread.run_sync(work, abandon_on_cancel=True, limiter=_limiter())
+        return await scripts.run(project_of(request).store, script, params)
     except JqlError as error:
         raise Parameters.of(request).refuse(str(error)) from error
     except EngineMissingError:
         raise _no_engine() from None
-    finally:
-        process.stop()
 
 
 def _authenticate(request: Request, form: dict[str, str]) -> None:
     project_id = request.query_params.get("project_id", form.get("project_id"))
     require_service_account(request, project_id)
     Parameters.of(request).integer("workspace_id")
-
-
-def _limiter() -> CapacityLimiter:
-    try:
-        return _turns.get()
-    except LookupError:
-        limiter = CapacityLimiter(_SCRIPTS_AT_ONCE)
-        _turns.set(limiter)
-        return limiter
 
 
 def _is_json_object(text: str) -> bool:

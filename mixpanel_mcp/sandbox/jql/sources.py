@@ -13,6 +13,7 @@ from mixpanel_mcp.analytics.expressions import (
     needs_user,
 )
 from mixpanel_mcp.analytics.json_access import Kind, json_value
+from mixpanel_mcp.analytics.selectors import Selector as EventSelector
 from mixpanel_mcp.sandbox.clock import DAY, midnight
 from mixpanel_mcp.sandbox.jql.plans import EventsPlan, JoinPlan, PeoplePlan, Plan, Selector
 
@@ -93,7 +94,7 @@ def _labelled(selectors: Sequence[Selector], bindings: Bindings) -> str:
     if not selectors:
         return "event"
     cases = [
-        f"WHEN {_matches(f'event_selectors[{place}]', each, Subject.EVENTS, bindings)} THEN "
+        f"WHEN {_fits(f'event_selectors[{place}]', each, Subject.EVENTS, bindings)} THEN "
         + ("event" if each.label is None else f"{bindings.add(each.label)}::VARCHAR")
         for place, each in enumerate(selectors)
     ]
@@ -131,23 +132,20 @@ def _join(plan: JoinPlan, bindings: Bindings) -> str:
 
 
 def _any_of(name: str, selectors: Sequence[Selector], subject: Subject, bindings: Bindings) -> str:
-    conditions = [
-        _matches(f"{name}[{place}]", each, subject, bindings)
-        for place, each in enumerate(selectors)
+    fits = [
+        _fits(f"{name}[{place}]", each, subject, bindings) for place, each in enumerate(selectors)
     ]
-    return " OR ".join(conditions) or "TRUE"
+    return " OR ".join(fits) or "TRUE"
 
 
-def _matches(place: str, selector: Selector, subject: Subject, bindings: Bindings) -> str:
-    conditions: list[str] = []
-    if selector.event is not None:
-        conditions.append(f"COALESCE(event = {bindings.add(selector.event)}, FALSE)")
-    if selector.selector:
-        try:
-            conditions.append(condition(selector.selector, subject, bindings))
-        except ExpressionError as error:
-            raise SourceError(f"{place}.selector: {error}") from error
-    return f"({' AND '.join(conditions) or 'TRUE'})"
+def _fits(place: str, selector: Selector, subject: Subject, bindings: Bindings) -> str:
+    where = selector.selector or None
+    try:
+        if subject is Subject.EVENTS:
+            return f"({EventSelector(selector.event, where).sql(bindings)})"
+        return "TRUE" if where is None else f"({condition(where, subject, bindings)})"
+    except ExpressionError as error:
+        raise SourceError(f"{place}.selector: {error}") from error
 
 
 def _needs_user(place: str, selector: Selector) -> bool:

@@ -102,9 +102,10 @@ class Groups {
     for (const { tracker } of this.groups.values()) settle(tracker);
   }
 
+  // A value that JSON cannot hold must not take the key of its own away.
   results() {
     return Array.from(this.groups.values(), ({ key, tracker }) => (
-      { key, value: tracker.result() }
+      { key, value: tracker.result() ?? null }
     ));
   }
 }

@@ -120,12 +120,19 @@ function isPlain(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+// Whatever else turns up under its name, a sum stays.
+function mergedLeaf(known, value) {
+  if (isNumber(value)) return isNumber(known) ? known + value : value;
+  return isNumber(known) || (value === null && known !== undefined) ? known : value;
+}
+
 function mergeInto(target, source) {
   for (const [name, value] of Object.entries(source)) {
+    if (value === undefined) continue;
     const known = hasOwn(target, name) ? target[name] : undefined;
-    let merged = value;
-    if (isPlain(value)) merged = mergeInto(isPlain(known) ? known : {}, value);
-    else if (isNumber(value) && isNumber(known)) merged = known + value;
+    const merged = isPlain(value)
+      ? mergeInto(isPlain(known) ? known : {}, value)
+      : mergedLeaf(known, value);
     // Not by assignment: `__proto__` may be the name of a property.
     Object.defineProperty(target, name, {
       value: merged, writable: true, enumerable: true, configurable: true,

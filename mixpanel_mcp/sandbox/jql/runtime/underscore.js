@@ -105,14 +105,17 @@ const _ = (() => {
   }
 
   const flattened = (list, depth = Infinity) => toArray(list).flat(depth === true ? 1 : depth);
-  const first = (list, count) => (
-    count === undefined ? toArray(list)[0] : toArray(list).slice(0, Math.max(0, count))
+  // As the function of a map() they are given an index too, and the list as a guard.
+  const first = (list, count, guard) => (
+    count === undefined || guard ? toArray(list)[0] : toArray(list).slice(0, Math.max(0, count))
   );
-  const last = (list, count) => (
-    count === undefined ? toArray(list).at(-1) : toArray(list).slice(-count || Infinity)
+  const last = (list, count, guard) => (
+    count === undefined || guard ? toArray(list).at(-1) : toArray(list).slice(-count || Infinity)
   );
-  const rest = (list, count = 1) => toArray(list).slice(count);
-  const initial = (list, count = 1) => toArray(list).slice(0, -count || undefined);
+  const rest = (list, count, guard) =>
+    toArray(list).slice(count === undefined || guard ? 1 : count);
+  const initial = (list, count, guard) =>
+    toArray(list).slice(0, count === undefined || guard ? -1 : -count || undefined);
   const difference = (list, ...others) => {
     const gone = new Set(others.flat());
     return toArray(list).filter((value) => !gone.has(value));
