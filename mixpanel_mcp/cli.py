@@ -371,6 +371,7 @@ def _write_readme() -> None:
 
 
 def _export(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    gc.disable()  # as in _serve
     import anyio
 
     from mixpanel_mcp import exporting
@@ -383,6 +384,8 @@ def _export(options: argparse.Namespace, faults: Sequence[str]) -> None:
     except SettingsError as error:
         _stop(error.faults)
     _start_log(settings.policy)
+    gc.freeze()
+    gc.enable()
     try:
         data = anyio.run(exporting.export, chosen, order, target, _shown_progress())
     except KeyboardInterrupt:

@@ -57,7 +57,7 @@ def write_parquet(
         with _connection(target) as connection:
             connection.execute(
                 f"COPY ({_selected(source, kind, columns)}) TO {quoted(str(part))}"
-                f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROWS})"
+                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROWS})"
             )
         part.replace(target)
     finally:
@@ -77,7 +77,7 @@ def join_parquet(sources: Sequence[Path], target: Path) -> None:
         with _connection(target) as connection:
             connection.execute(
                 f"COPY (SELECT * FROM read_parquet([{files}])) TO {quoted(str(part))}"  # noqa: S608 - paths are quoted
-                f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROWS})"
+                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROWS})"
             )
         part.replace(target)
     finally:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from mixpanel_mcp.analytics.buckets import Buckets
 from mixpanel_mcp.analytics.frequency import FrequencyQuery, frequency, segmented_frequency
@@ -11,8 +11,6 @@ from mixpanel_mcp.analytics.retention import RetentionQuery, retention, segmente
 from mixpanel_mcp.analytics.segmentation import SegmentationQuery, segmentation
 from mixpanel_mcp.analytics.selectors import Selector
 from mixpanel_mcp.analytics.store import Store
-
-ReportName = Literal["funnel", "segmentation", "retention", "frequency"]
 
 
 def report(store: Store, asked: Mapping[str, Any]) -> Mapping[str, Any]:

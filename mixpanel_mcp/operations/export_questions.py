@@ -13,7 +13,6 @@ from mixpanel_mcp.api.errors import FailedError, InvalidArgumentsError
 from mixpanel_mcp.files.asking import SPARE, Answerer, Gone
 from mixpanel_mcp.files.exports import Export
 from mixpanel_mcp.files.parquet import ConversionError, DuckDBMissingError, write_parquet
-from mixpanel_mcp.files.reports import ReportName
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Table, operation
 from mixpanel_mcp.operations.arguments import Day, from_json
@@ -68,7 +67,9 @@ Steps = Annotated[
 class AnalyzeExport(Joined):
     """Arguments of analyze_export."""
 
-    report: ReportName = Field(description="What to count.")
+    report: Literal["funnel", "segmentation", "retention", "frequency"] = Field(
+        description="What to count."
+    )
     from_date: Day | None = Field(default=None, description="If not the export's.")
     to_date: Day | None = Field(default=None, description="If not the export's.")
     event: str | None = Field(default=None, description="Counted; retention: the return.")
