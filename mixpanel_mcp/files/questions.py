@@ -19,6 +19,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from mixpanel_mcp.analytics.exported import exported_store
+from mixpanel_mcp.files.parquet import quoted
 from mixpanel_mcp.files.reports import report
 from mixpanel_mcp.json_values import is_list, is_object
 
@@ -106,14 +107,18 @@ def locked(
     if not for_reports:
         for name, files in (("events", events), ("profiles", profiles)):
             if files:
-                run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({list(map(str, files))})")  # noqa: S608 - a list of texts in SQL's own form
+                run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet({_listed(files)})")  # noqa: S608 - paths are quoted
     run("SET TimeZone = 'UTC'")
     run("SET autoinstall_known_extensions = false")
     run("SET autoload_known_extensions = false")
-    run(f"SET allowed_paths = {[*map(str, events), *map(str, profiles)]}")
+    run(f"SET allowed_paths = {_listed([*events, *profiles])}")
     run("SET enable_external_access = false")
     run("SET lock_configuration = true")
     return connection
+
+
+def _listed(files: Sequence[str]) -> str:
+    return f"[{', '.join(map(quoted, files))}]"
 
 
 def select(connection: DuckDBPyConnection, sql: str, limit: int) -> dict[str, Any]:

@@ -70,6 +70,20 @@ async def test_events_are_a_table_whatever_the_format(
     assert (types["plan"], types["price"]) == (["string"], ["number"])
 
 
+async def test_a_folder_may_have_any_name(
+    connect: Connect, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.default = whole
+    root = tmp_path / """it's "odd"; [a] *"""
+    root.mkdir()
+    async with connect(files_root=root) as tools:
+        name = await exported(tools, format="ndjson.gz")
+        asked = await tools.call("query_export", id=name, sql="SELECT count(*) FROM events")
+        report = await tools.call("analyze_export", id=name, report="frequency")
+    assert asked.data["rows"] == [[len(DAYS) * A_DAY]]
+    assert report.status == "ok"
+
+
 async def test_chosen_properties_are_columns_with_a_type(
     connect: Connect, upstream: Upstream, tmp_path: Path
 ) -> None:
