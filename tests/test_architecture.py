@@ -16,6 +16,7 @@ FLOORS = [
     "cli",
     "demo",
     "doctor",
+    "commands",
     "catalog",
     "transports",
     "server",

@@ -2,17 +2,20 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.destinations import is_below
 from mixpanel_mcp.operation import Effect, Permit
-from mixpanel_mcp.safety.approval import Asker, Verdict
 from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.judgement import Judgement, judge
 from mixpanel_mcp.safety.redaction import redactor
+from mixpanel_mcp.safety.verdict import Asks, Verdict
 from mixpanel_mcp.sanitize import quoted
 from mixpanel_mcp.settings import DEFAULT_CONNECTION, Confirmation, Connection, Policy
+
+_MOST_SHOWN = 3
 
 
 class ConfirmationRequiredError(MixpanelError):
@@ -29,7 +32,7 @@ class Gate:
         policy: Policy,
         project_id: int | None,
         confirm: bool,
-        asker: Asker,
+        asker: Asks,
         entry: AuditEntry,
         secrets: list[str],
     ) -> None:
@@ -41,6 +44,8 @@ class Gate:
         self._asker = asker
         self._entry = entry
         self._secrets = secrets
+        self._final: list[Judgement] = []
+        self._final_requests = self._final_records = 0
 
     async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]:
         """Give leave to send these requests, all or none.
@@ -60,6 +65,44 @@ class Gate:
             summary = redactor([self._connection], self._secrets).text(_together(final))
             await self._agree(summary, sum(each.count for each in final), _fingerprint(requests))
         return [Permit(judgement.effect, judgement.repeat) for judgement in judgements]
+
+    def preview(self, request: Request) -> Permit:
+        """Judge a request, without effect on what is asked later."""
+        judgement = judge(request)
+        return Permit(judgement.effect, judgement.repeat)
+
+    def weigh(self, request: Request, count: int) -> Permit:
+        """Judge what stands for `count` records; walls stop it at once, persons are asked later.
+
+        Raises:
+            RefusedError: a rule forbids it.
+        """
+        judgement = replace(judge(request), count=count)
+        self._secrets += judgement.secrets
+        self._note([judgement])
+        self._check_walls(judgement)
+        if judgement.effect is Effect.IRREVERSIBLE:
+            self._final_requests += 1
+            self._final_records += count
+            if len(self._final) < _MOST_SHOWN:
+                self._final.append(judgement)
+        return Permit(judgement.effect, judgement.repeat)
+
+    async def permit_weighed(self, fingerprint: str) -> None:
+        """Give leave to send what was weighed, all or none.
+
+        Raises:
+            RefusedError: a person did not agree.
+            ConfirmationRequiredError: somebody has to agree first.
+            AskFirst: a person is being asked.
+        """
+        if not self._final:
+            return
+        shown = "; ".join(judgement.summary for judgement in self._final)
+        if self._final_requests > 1:
+            shown = f"touch {self._final_records} records for good, among others: {shown}"
+        summary = redactor([self._connection], self._secrets).text(shown)
+        await self._agree(summary, self._final_records, fingerprint)
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
         effect = max((judgement.effect for judgement in judgements), default=Effect.READS)
@@ -156,7 +199,7 @@ def _fingerprint(requests: Sequence[Request]) -> str:
 
 def _together(final: Sequence[Judgement]) -> str:
     """One sentence for several requests: the first ones in full, the rest counted."""
-    shown = "; ".join(judgement.summary for judgement in final[:3])
+    shown = "; ".join(judgement.summary for judgement in final[:_MOST_SHOWN])
     if len(final) == 1:
         return shown
     total = sum(judgement.count for judgement in final)
