@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import SecretStr
 
 from mixpanel_mcp import __version__, doctor
+from mixpanel_mcp.commands.arguments import IMPORT_FLAGS, add_import
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
     POLICY_NAMES,
@@ -37,31 +38,12 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "import")
 _SWITCHES = {"read_only"}
-_POLICY_OF_IMPORT = ("config", "audit_log", "confirmation", "write_seconds")
-_EXIT_CODES_OF_IMPORT = """\
-exit codes:
-  0    everything was taken (or, with --dry-run, could be)
-  1    some rows were rejected, or could not be settled: the answer says which
-  2    the command line or the settings are wrong; nothing was sent
-  3    nothing was sent: a file, a rule or a missing --confirm forbids it
-  4    it stopped on its way; the same command goes on where it stopped
-  130  interrupted; the same command goes on where it stopped
-"""
 _OWN_FLAGS = {
     "serve": ("--sandbox",),
     "sandbox": ("--port", "--empty", "--data"),
     "doctor": ("--json",),
     "tools": ("--json", "--origins", "--write-readme"),
-    "import": (
-        "--mapping",
-        "--default-event",
-        "--dry-run",
-        "--confirm",
-        "--connection",
-        "--project-id",
-        "--rate",
-        "--json",
-    ),
+    "import": IMPORT_FLAGS,
 }
 _FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65535
@@ -122,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     examination.formatter_class = argparse.RawDescriptionHelpFormatter
     examination.epilog = doctor.__doc__
 
-    _add_import(commands)
+    add_import(_command(commands, "import", "import events from files"))
 
     tools = _command(commands, "tools", "list the tools that the settings leave")
     _add_policy(tools)
@@ -130,47 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     tools.add_argument("--origins", action="store_true", help="print the origins in use as JSON")
     tools.add_argument("--write-readme", action="store_true", help="write README.md's tool table")
     return parser
-
-
-def _add_import(commands: Any) -> None:
-    command = _command(commands, "import", "import events from files")
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.epilog = _EXIT_CODES_OF_IMPORT
-    command.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="NDJSON, JSON array, CSV, TSV or Parquet, also .gz; patterns are understood",
-    )
-    command.add_argument(
-        "--mapping",
-        action="append",
-        default=[],
-        type=_column,
-        metavar="KEY=COLUMN",
-        help="column of event, time, distinct_id or insert_id, once for each",
-    )
-    command.add_argument("--default-event", metavar="NAME", help="event name of rows without one")
-    command.add_argument("--dry-run", action="store_true", help="check everything, send nothing")
-    command.add_argument(
-        "--confirm", action="store_true", help="agree to what can't be undone, such as $merge"
-    )
-    command.add_argument("--connection", metavar="NAME", help="one of --config, if not its first")
-    command.add_argument("--project-id", type=_positive, metavar="N", help="another project")
-    command.add_argument(
-        "--rate",
-        type=_rate,
-        metavar="N",
-        help="events a second at most (30000, Mixpanel's own limit); 0: as many as it takes",
-    )
-    command.add_argument("--json", action="store_true", help="the answer for programs")
-    for name in POLICY_NAMES:
-        if name in _POLICY_OF_IMPORT:
-            command.add_argument(
-                flag_of(name), metavar="VALUE", help=Policy.model_fields[name].description
-            )
-        else:
-            command.set_defaults(**{name: None})
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -186,29 +127,6 @@ def _add_policy(parser: argparse.ArgumentParser) -> None:
             )
         else:
             parser.add_argument(flag_of(name), metavar="VALUE", help=field.description)
-
-
-def _column(text: str) -> tuple[str, str]:
-    from mixpanel_mcp.operations.arguments import MAPPED_FIELDS
-
-    key, separator, column = text.partition("=")
-    if not separator or not column or key not in MAPPED_FIELDS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r:.60} is not KEY=COLUMN with one of {', '.join(MAPPED_FIELDS)} as KEY"
-        )
-    return key, column
-
-
-def _positive(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is no number above 0")
-    return int(text)
-
-
-def _rate(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise argparse.ArgumentTypeError(f"{text!r:.40} is no whole number")
-    return int(text)
 
 
 def _port(text: str) -> int:
@@ -230,8 +148,6 @@ def _shown(typed: Sequence[str], argument: str) -> str:
 
 def _unknown_argument(argument: str, shown: str, command: str) -> str:
     known = [*_OWN_FLAGS.get(command, ())]
-    if command == "import":
-        known += map(flag_of, _POLICY_OF_IMPORT)
     if command in {"serve", "doctor", "tools"}:
         known += map(flag_of, POLICY_NAMES)
     flag = argument.split("=", maxsplit=1)[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
@@ -99,7 +99,8 @@ async def import_from_command_line(
             entry.outcome = entry.outcome or "crashed or cancelled"
             trail.record(entry)
     redact = redactor([connection], secrets)
-    return Outcome(redact.data(clean_data(outcome.data)), redact.text(outcome.text), outcome.code)
+    data = cast("dict[str, Any]", redact.data(clean_data(outcome.data)))
+    return Outcome(data, redact.text(outcome.text), outcome.code)
 
 
 async def _outcome(call: Call, order: Order, arguments: ImportEvents) -> Outcome:
@@ -131,7 +132,8 @@ def _meant(paths: Sequence[str]) -> list[str]:
         if Path(path).exists() or not glob.has_magic(path):
             found.append(path)
             continue
-        matching = [each for each in sorted(glob.glob(path)) if not each.endswith(OWN_ENDINGS)]
+        # A pattern may begin at the root, where Path.glob cannot.
+        matching = [each for each in sorted(glob.glob(path)) if not each.endswith(OWN_ENDINGS)]  # noqa: PTH207
         if not matching:
             raise RefusedError(f"Nothing was sent: {path!r:.200} means no file.")
         found += matching

@@ -1,6 +1,5 @@
 """JSON in files: an object a line, or one array, read in pieces that memory can hold."""
 
-import io
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -9,8 +8,9 @@ import msgspec
 
 from mixpanel_mcp.files.errors import UnreadableFileError
 from mixpanel_mcp.files.records import MOST_BYTES, MOST_RECORDS, Lines
+from mixpanel_mcp.files.unpacking import Buffered
 
-_STEP = 64
+_STEP = 50
 _PIECE = 256 * 1024
 _LONGEST_ELEMENT = 4 * 1024 * 1024
 _MOST_TRIES = 50
@@ -21,7 +21,7 @@ _UTF_8_MARK = b"\xef\xbb\xbf"
 _elements = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def first_byte(stream: io.BufferedReader) -> bytes:
+def first_byte(stream: Buffered) -> bytes:
     """The first byte that is no space, left to be read; a UTF-8 mark before it is taken off.
 
     Raises:
@@ -43,7 +43,7 @@ def first_byte(stream: io.BufferedReader) -> bytes:
     return b""
 
 
-def pieces_of_lines(stream: io.BufferedReader) -> Iterator[Lines]:
+def pieces_of_lines(stream: Buffered) -> Iterator[Lines]:
     """A batch of lines at a time; the last one gets the newline it may lack."""
     first = 1
     while lines := _some_lines(stream):
@@ -51,7 +51,7 @@ def pieces_of_lines(stream: io.BufferedReader) -> Iterator[Lines]:
         first += len(lines)
 
 
-def _some_lines(stream: io.BufferedReader) -> list[bytes]:
+def _some_lines(stream: Buffered) -> list[bytes]:
     lines: list[bytes] = []
     size = 0
     # In small steps, as a few thousand lines of a megabyte each would be too much at once.
@@ -60,7 +60,7 @@ def _some_lines(stream: io.BufferedReader) -> list[bytes]:
         if not step:
             break
         lines += step
-        size += sum(map(len, step))
+        size += len(step) * max(map(len, step))
     if lines and not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
     if lines and (lines[0].endswith(b"\r\n") or lines[-1].endswith(b"\r\n")):
@@ -68,13 +68,14 @@ def _some_lines(stream: io.BufferedReader) -> list[bytes]:
     return lines
 
 
-def pieces_of_array(stream: io.BufferedReader) -> Iterator[Lines]:
+def pieces_of_array(stream: Buffered) -> Iterator[Lines]:
     """The elements of an array, as lines; their places count from 1.
 
     Raises:
         UnreadableFileError: from where it is no array of JSON any more.
     """
-    buffer, number = _after_bracket(stream), 1
+    stream.read(1)  # the bracket
+    buffer, number = b"", 1
     while True:
         piece = stream.read(_PIECE)
         buffer += piece
@@ -94,12 +95,6 @@ def pieces_of_array(stream: io.BufferedReader) -> Iterator[Lines]:
             number += len(part)
         if not piece:
             return
-
-
-def _after_bracket(stream: io.BufferedReader) -> bytes:
-    opened = stream.read(1)
-    assert opened == b"["
-    return b""
 
 
 def _whole_elements(buffer: bytes, *, ended: bool) -> tuple[list[msgspec.Raw] | None, int]:

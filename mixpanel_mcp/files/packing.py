@@ -3,11 +3,13 @@
 import gzip
 from collections.abc import Callable
 
+_GZIP = 31
+
 
 def packer() -> Callable[[bytes], bytes]:
     """Packs a body, the same bytes each time; level 1, where more takes long and gains little."""
     try:
-        from isal import igzip_lib  # noqa: PLC0415 - optional, and only for what is packed
+        from isal import isal_zlib  # noqa: PLC0415 - optional, and only for what is packed
     except ImportError:
         return lambda body: gzip.compress(body, 1, mtime=0)
-    return lambda body: igzip_lib.compress(body, 1, igzip_lib.COMP_GZIP)
+    return lambda body: isal_zlib.compress(body, 1, _GZIP)  # pyright: ignore[reportUnknownMemberType]

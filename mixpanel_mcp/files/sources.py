@@ -9,14 +9,14 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from mixpanel_mcp.files.errors import UnreadableFileError
 from mixpanel_mcp.files.folder import Folder
 from mixpanel_mcp.files.json_files import first_byte, pieces_of_array, pieces_of_lines
 from mixpanel_mcp.files.records import Lines, Unreadable
 from mixpanel_mcp.files.tables import pieces_of_csv, pieces_of_parquet
-from mixpanel_mcp.files.unpacking import BoundedLines, Unpacked, is_gzip
+from mixpanel_mcp.files.unpacking import BoundedLines, Buffered, Unpacked, is_gzip
 
 _BUFFER = 256 * 1024
 _ENDS_READ = 64 * 1024
@@ -83,7 +83,7 @@ class SourceFile:
             return
         raw = Unpacked(self._file) if zipped else self._file
         most = None if zipped else self.size
-        stream = io.BufferedReader(BoundedLines(raw, most), _BUFFER)
+        stream: Buffered = io.BufferedReader(BoundedLines(raw, most), _BUFFER)
         if kind in _SEPARATORS:
             first_byte(stream)
             yield from pieces_of_csv(
@@ -96,14 +96,14 @@ class SourceFile:
 
     def _parquet(self, *, zipped: bool) -> Iterator[Lines | Unreadable]:
         with ExitStack() as held:
-            file, path = self._file, self._path
+            number, path = self._file.fileno(), self._path
             if zipped:
                 unpacked = held.enter_context(tempfile.NamedTemporaryFile(suffix=".parquet"))
                 _copy(Unpacked(self._file), unpacked)
-                file, path = unpacked.file, unpacked.name  # pyright: ignore[reportAssignmentType]
+                number, path = unpacked.fileno(), unpacked.name
             # By its number, so that nobody can put another file in its place.
             if sys.platform == "linux":
-                path = f"/proc/self/fd/{file.fileno()}"
+                path = f"/proc/self/fd/{number}"
             yield from pieces_of_parquet(path, self._columns.moments)
 
 
@@ -128,7 +128,7 @@ def _kind(name: str) -> str:
     return PurePosixPath(name.lower().removesuffix(".gz")).suffix
 
 
-def _copy(source: Unpacked, target: BinaryIO) -> None:
+def _copy(source: Unpacked, target: IO[bytes]) -> None:
     copied = 0
     while piece := source.read(_BUFFER):
         copied += len(piece)

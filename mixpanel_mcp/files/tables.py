@@ -10,12 +10,13 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from mixpanel_mcp.files.errors import UnreadableFileError
 from mixpanel_mcp.files.records import Lines, Rejection, Unreadable
+from mixpanel_mcp.files.unpacking import Buffered
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,17})?([eE][+-]?[0-9]{1,2})?")
@@ -26,7 +27,7 @@ _DOCUMENT = "properties"
 
 
 def pieces_of_csv(
-    stream: io.BufferedReader, separator: str, texts: frozenset[str], moments: frozenset[str]
+    stream: Buffered, separator: str, texts: frozenset[str], moments: frozenset[str]
 ) -> Iterator[Lines | Unreadable]:
     """The rows of a table with a header; places are the numbers of the lines they end on.
 
@@ -42,7 +43,7 @@ def pieces_of_csv(
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
     reader = csv.reader(text, delimiter=separator, strict=True)
     try:
-        header = next(reader, [])
+        header = next(reader, list[str]())
     except csv.Error as error:
         raise UnreadableFileError(f"its header cannot be read: {error}") from error
     _check_header(header)
@@ -141,7 +142,11 @@ def pieces_of_parquet(path: str, moments: frozenset[str]) -> Iterator[Lines | Un
         raise UnreadableFileError(
             "Parquet needs DuckDB: install mixpanel-mcp[files], or write the file as NDJSON"
         ) from None
-    settings = {"memory_limit": "256MB", "threads": 1, "autoload_known_extensions": False}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": "256MB",
+        "threads": 1,
+        "autoload_known_extensions": False,
+    }
     with duckdb.connect(":memory:", config=settings) as database:
         # From here on it can read this one file, and nothing else.
         database.execute("SET allowed_paths = [$path]", {"path": path})
@@ -198,24 +203,23 @@ def _parquet_rows(
 
 
 def _plain(value: Any, *, whole: bool = False) -> Any:
-    """A value of DuckDB's as JSON has it; `whole` keeps a moment's fractions and its offset."""
-    match value:
-        case datetime():
-            return value.isoformat() if whole else _moment(value)
-        case date() | time():
-            return value.isoformat()
-        case Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
-        case dict():
-            return {str(name): _plain(item) for name, item in value.items()}  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-        case list() | tuple():
-            return [_plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-        case bytes():
-            return value.decode()
-        case bool() | int() | float() | str() | None:
-            return value
-        case _:
-            return str(value)
+    """A value of DuckDB's as JSON has it; `whole` keeps a moment's fractions."""
+    if isinstance(value, dict):
+        items = cast("dict[Any, Any]", value).items()
+        return {str(name): _plain(item) for name, item in items}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in cast("list[Any]", value)]
+    return _scalar(value, whole=whole)
+
+
+def _scalar(value: Any, *, whole: bool) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat() if whole else _moment(value)
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
 
 
 def _with_document(row: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ A file may be hostile: a bomb, a line without an end, a member cut short.
 
 import io
 import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from mixpanel_mcp.files.errors import UnreadableFileError
 
@@ -16,10 +16,14 @@ LONGEST_LINE = 1_000_000
 """Bytes; a line that reaches it is handed on cut, and is too long for any record."""
 
 _PIECE = 256 * 1024
+_USUAL_LINE = 4_096
 # Events shrink to a tenth, the dullest of them to a hundredth; the format's limit is 1,030.
 _BOMB_RATIO = 250
 _BOMB_BYTES = 256 * 1024 * 1024
 _GZIP_MARK = b"\x1f\x8b"
+
+
+Buffered: TypeAlias = "io.BufferedReader[Any]"
 
 
 def is_gzip(file: BinaryIO) -> bool:
@@ -35,7 +39,7 @@ def inflater() -> Any:
         from isal import isal_zlib  # noqa: PLC0415 - optional, and only for .gz
     except ImportError:
         return zlib.decompressobj(wbits=31)
-    return isal_zlib.decompressobj(31)
+    return isal_zlib.decompressobj(wbits=31)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -43,7 +47,7 @@ def _damage() -> tuple[type[Exception], ...]:
         from isal import isal_zlib  # noqa: PLC0415 - optional, and only for .gz
     except ImportError:
         return (zlib.error,)
-    return (zlib.error, isal_zlib.error)
+    return (zlib.error, cast("type[Exception]", isal_zlib.error))
 
 
 class Unpacked(io.RawIOBase):
@@ -127,11 +131,16 @@ class BoundedLines(io.RawIOBase):
 
     def _kept(self, view: memoryview, count: int) -> int:
         """Drop from the piece what belongs to a line that is too long already."""
-        piece = bytes(view[:count])
         if self._run <= LONGEST_LINE:
-            last = piece.rfind(b"\n")
+            # A line seldom is longer than this, so its end is not far from the end.
+            last = bytes(view[max(0, count - _USUAL_LINE) : count]).rfind(b"\n")
+            if last >= 0:
+                self._run = min(count, _USUAL_LINE) - last - 1
+                return count
+            last = bytes(view[:count]).rfind(b"\n")
             self._run = count - last - 1 if last >= 0 else self._run + count
             return count
+        piece = bytes(view[:count])
         first = piece.find(b"\n")
         if first < 0:
             return 0

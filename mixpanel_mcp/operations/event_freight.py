@@ -79,7 +79,7 @@ class EventFreight:
     def _weigh_closely(self, load: Load, checked: Checked, names: Mapping[str, int]) -> Repeat:
         lines, repeat = checked.lines(), Repeat.SAFE
         watched = set(checked.watched)
-        closely = [index for index, name in enumerate(checked.names) if index in watched]
+        closely = sorted(watched)
         for name in names:
             own = [index for index, each in enumerate(checked.names) if each == name]
             own = [index for index in own if index not in watched]

@@ -48,9 +48,9 @@ class EventRows:
         """One line as an event that can be sent, or its faults, or nothing for a blank line."""
         if not line.strip():
             return None
-        row = parsed(line)
-        if not is_object(row):
-            return row
+        row, unreadable = parsed(line)
+        if unreadable:
+            return unreadable
         event, faults = imported_event(self._event(row), int(time.time() * 1000))
         if not faults:
             try:
@@ -80,21 +80,21 @@ class EventRows:
         return {**event, "properties": properties}
 
 
-def parsed(line: bytes) -> dict[str, Any] | Faults:
+def parsed(line: bytes) -> tuple[dict[str, Any], Faults]:
     """The JSON object on a line, or why there is none."""
     if len(line) >= LONGEST_LINE:
-        return [("", "is longer than the 1 MB that a record may have")]
+        return {}, [("", "is longer than the 1 MB that a record may have")]
     try:
         row = unwrapped(json.loads(line.decode(), object_pairs_hook=_unique))
     except UnicodeDecodeError:
-        return [("", "is not UTF-8; write the file in UTF-8")]
+        return {}, [("", "is not UTF-8; write the file in UTF-8")]
     except RepeatedNameError as error:
-        return [("", str(error))]
+        return {}, [("", str(error))]
     except RecursionError:
-        return [("", "is nested too deeply")]
+        return {}, [("", "is nested too deeply")]
     except ValueError as error:
-        return [("", f"is not JSON: {error}")]
-    return row if is_object(row) else [("", "is no JSON object")]
+        return {}, [("", f"is not JSON: {error}")]
+    return (row, ()) if is_object(row) else ({}, [("", "is no JSON object")])
 
 
 def as_field_and_reason(fault: str) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import JSON, Credential, Repeat, Request, RetryRules, json_body
 from mixpanel_mcp.files.records import Lines, Rejection
 from mixpanel_mcp.files.sources import Columns
-from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Call, Load
 from mixpanel_mcp.operations.batches import BatchResult, acknowledged_batch
 from mixpanel_mcp.operations.file_rows import Faults, as_field_and_reason, parsed
@@ -58,9 +57,9 @@ class ProfileFreight:
         return Crate(body, numbers, permit.repeat, rejected)
 
     def _update(self, line: bytes) -> tuple[dict[str, Any], Faults]:
-        row = parsed(line)
-        if not is_object(row):
-            return {}, row
+        row, unreadable = parsed(line)
+        if unreadable:
+            return {}, unreadable
         update = _with_verb(row)
         found = [as_field_and_reason(fault) for fault in update_faults(update)]
         if found:
