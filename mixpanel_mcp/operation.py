@@ -159,6 +159,10 @@ class Guard(Protocol):
         """
         ...
 
+    def weighed(self) -> str | None:
+        """What of all that was weighed somebody has to agree to."""
+        ...
+
     async def permit_weighed(self, fingerprint: str) -> None:
         """Ask for all that was weighed; the yes is good for what has this fingerprint."""
         ...
@@ -187,6 +191,10 @@ class Load:
             RefusedError: a rule forbids it, whoever agrees.
         """
         return self._guard.weigh(request, count)
+
+    def asks(self) -> str | None:
+        """What somebody has to agree to, so far."""
+        return self._guard.weighed()
 
     def is_harmless(self, request: Request) -> bool:
         """Whether the guard takes a request for an addition that can be repeated."""

@@ -171,7 +171,8 @@ class _Progress:
         self._said = time.monotonic()
 
     async def __call__(self, done: float, total: float | None, message: str) -> None:
+        del done, total
         now = time.monotonic()
         if now - self._said >= self._seconds:
             self._said = now
-            self._say(f"{done:.0f} of {total:.0f} {message}" if total else f"{done:.0f} {message}")
+            self._say(message)

@@ -59,6 +59,7 @@ class Checkpoint:
 
         Raises:
             OSError: the disk is full.
+            OutsideError: something else stands in its place.
         """
         document = {
             "version": _VERSION,

@@ -1,7 +1,6 @@
 """A folder that is held open: its files are found by name below the handle, never through links."""
 
 import os
-import secrets
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _BELOW_HANDLES = os.open in os.supports_dir_fd
+_INCOMPLETE = ".incomplete"
 _CREATE = os.O_WRONLY | os.O_CREAT | _NO_FOLLOW | _BINARY
 
 
@@ -85,25 +85,24 @@ class Folder:
 
         Raises:
             OSError: the disk is full, or the folder may not be written to.
+            OutsideError: something else stands in its place.
         """
-        fresh = f"{name}.{secrets.token_hex(4)}.incomplete"
-        try:
-            with os.fdopen(self._open(fresh, _CREATE | os.O_EXCL), "wb") as file:
-                file.write(content)
-            if self._handle is None:
-                (self.path / fresh).replace(self.path / name)
-            else:
-                os.replace(fresh, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
-        except OSError:
-            self.remove(fresh)
-            raise
+        fresh = name + _INCOMPLETE
+        with self.extend(fresh, 0) as file:
+            file.write(content)
+        if self._handle is None:
+            (self.path / fresh).replace(self.path / name)
+        else:
+            os.replace(fresh, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
 
     def remove(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            if self._handle is None:
-                (self.path / name).unlink()
-            else:
-                os.unlink(name, dir_fd=self._handle)
+        """Remove a file, and what an interrupted `replace` left of it."""
+        for each in (name, name + _INCOMPLETE):
+            with suppress(FileNotFoundError):
+                if self._handle is None:
+                    (self.path / each).unlink()
+                else:
+                    os.unlink(each, dir_fd=self._handle)
 
     def _open(self, name: str, flags: int) -> int:
         if self._handle is None:

@@ -81,19 +81,23 @@ async def import_files(
     began = time.monotonic()
     with ExitStack() as held:
         scans: list[Scanned] = []
+        read = 0
         for file in files:
             source = _opened(held, file, columns)
             scanned = _begun(held, source, file.folder, freight)
-            await Scan(call, load, freight, scanned).run()
+            await Scan(call, load, freight, scanned, before=read).run()
+            read += scanned.read
             scans.append(scanned)
         if dry_run:
-            return _told(scans, freight)
+            return _told(scans, freight, load.asks())
         await load.authorize()
         reports = [Report(scanned) for scanned in scans]
         error: MixpanelError | None = None
+        settled = read
         for report in reports:
             if error is None:
-                error = await _send(call, load, freight, report)
+                error = await _send(call, load, freight, report, (settled, 2 * read))
+            settled += report.scanned.read
         return _answer(reports, freight, error, time.monotonic() - began)
 
 
@@ -147,7 +151,10 @@ class Report:
         }
 
 
-async def _send(call: Call, load: Load, freight: Freight, report: Report) -> MixpanelError | None:
+async def _send(
+    call: Call, load: Load, freight: Freight, report: Report, steps: tuple[int, int]
+) -> MixpanelError | None:
+    """Send what waits; `steps` are those done before, and all there are: two a row."""
     scanned = report.scanned
     if scanned.resumed is not None:
         report.standing = scanned.resumed
@@ -162,7 +169,7 @@ async def _send(call: Call, load: Load, freight: Freight, report: Report) -> Mix
         _write_unclear(scanned, report.standing, rejects)
         report.standing.rejected_bytes = rejects.bytes
         sending = Sending(
-            call, load, freight, scanned, rejects, report.standing, reasons=report.refused
+            call, load, freight, scanned, rejects, report.standing, report.refused, steps
         )
         report.begun = True
         await sending.run()
@@ -261,7 +268,7 @@ def _notes(reports: Sequence[Report], freight: Freight, error: MixpanelError | N
     return notes
 
 
-def _told(scans: Sequence[Scanned], freight: Freight) -> Answer:
+def _told(scans: Sequence[Scanned], freight: Freight, asks: str | None) -> Answer:
     """What an import would do."""
     waiting = sum(scanned.waiting for scanned in scans)
     rejected = sum(scanned.faulty.count for scanned in scans)
@@ -296,6 +303,7 @@ def _told(scans: Sequence[Scanned], freight: Freight) -> Answer:
         f"{rejected} would be rejected.",
         data=data,
         table=Table(columns=["file", "line", "field", "reason"], rows=rows) if rows else None,
+        notes=[f"somebody would have to agree (confirm=true): this would {asks}"] if asks else [],
         complete=not rejected,
     )
 

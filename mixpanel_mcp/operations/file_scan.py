@@ -58,7 +58,11 @@ def checkpoint_of(source: SourceFile, folder: Folder, freight: Freight) -> Check
 class Scan:
     """Reads one file in steps that run in a thread, so that nobody else waits for it."""
 
-    def __init__(self, call: Call, load: Load, freight: Freight, scanned: Scanned) -> None:
+    def __init__(
+        self, call: Call, load: Load, freight: Freight, scanned: Scanned, *, before: int
+    ) -> None:
+        """`before` is how many rows other files had."""
+        self._before = before
         self._call = call
         self._load = load
         self._freight = freight
@@ -78,7 +82,8 @@ class Scan:
         with ThreadPoolExecutor(1) as packer:
             try:
                 while await anyio.to_thread.run_sync(self._steps, packer):
-                    await self._call.progress(self._scanned.read, None, "rows checked")
+                    done = self._before + self._scanned.read
+                    await self._call.progress(done, None, f"{done} rows checked")
                 self._scanned.source.require_unchanged()
             except UnreadableFileError as error:
                 raise InvalidArgumentsError(

@@ -44,7 +44,11 @@ class _Outcome:
 
 @dataclass
 class Sending:
-    """Sends one scanned file; `error` is what stopped it."""
+    """Sends one scanned file.
+
+    `reasons` counts Mixpanel's rejections, `steps` are the steps of progress that were made before
+    and all there are, `error` is what stopped it.
+    """
 
     call: Call
     load: Load
@@ -53,6 +57,7 @@ class Sending:
     rejects: Rejects
     standing: Standing
     reasons: Counter[str]
+    steps: tuple[int, int]
     error: MixpanelError | None = None
     _settled: dict[int, _Outcome] = field(default_factory=dict[int, _Outcome])
     _next: int = 0
@@ -108,8 +113,9 @@ class Sending:
             )
         self._settled[index] = outcome
         self._advance()
-        done = self.standing.accepted + self.reasons.total()
-        await self.call.progress(done, self.scanned.read, f"{self.freight.noun}s settled")
+        before, every = self.steps
+        said = f"{self.standing.sent} of {self.scanned.read} {self.freight.noun}s settled"
+        await self.call.progress(before + self.standing.sent, every, said)
 
     async def _send(self, body: bytes, unpacked: int, numbers: Sequence[int]) -> _Outcome:
         request = self.freight.request(body)

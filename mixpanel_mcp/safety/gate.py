@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
-from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.destinations import is_below
 from mixpanel_mcp.operation import Effect, Permit
 from mixpanel_mcp.safety.audit import AuditEntry
@@ -44,6 +44,7 @@ class Gate:
         self._asker = asker
         self._entry = entry
         self._secrets = secrets
+        self._weighed = Judgement(Effect.READS, Repeat.READ, "", 0)
         self._final: list[Judgement] = []
         self._final_requests = self._final_records = 0
 
@@ -79,8 +80,16 @@ class Gate:
         """
         judgement = replace(judge(request), count=count)
         self._secrets += judgement.secrets
-        self._note([judgement])
-        self._check_walls(judgement)
+        try:
+            self._check_walls(judgement)
+        except RefusedError:
+            self._note([judgement])
+            raise
+        self._weighed = replace(
+            judgement,
+            effect=max(judgement.effect, self._weighed.effect),
+            count=self._weighed.count + count,
+        )
         if judgement.effect is Effect.IRREVERSIBLE:
             self._final_requests += 1
             self._final_records += count
@@ -96,13 +105,18 @@ class Gate:
             ConfirmationRequiredError: somebody has to agree first.
             AskFirst: a person is being asked.
         """
+        self._note([self._weighed])
+        if (summary := self.weighed()) is not None:
+            await self._agree(summary, self._final_records, fingerprint)
+
+    def weighed(self) -> str | None:
+        """What of all that was weighed somebody has to agree to."""
         if not self._final:
-            return
+            return None
         shown = "; ".join(judgement.summary for judgement in self._final)
         if self._final_requests > 1:
             shown = f"touch {self._final_records} records for good, among others: {shown}"
-        summary = redactor([self._connection], self._secrets).text(shown)
-        await self._agree(summary, self._final_records, fingerprint)
+        return redactor([self._connection], self._secrets).text(shown)
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
         effect = max((judgement.effect for judgement in judgements), default=Effect.READS)

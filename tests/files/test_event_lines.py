@@ -15,7 +15,17 @@ ROWS = EventRows({}, None)
 PLAIN = {"time": 1_760_000_000, "distinct_id": "ada", "$insert_id": "e-1"}
 
 NAMES = st.sampled_from(
-    ["time", "distinct_id", "$insert_id", "token", "TOKEN", "to\u212aen", "$token", "api_key", "Key"]
+    [
+        "time",
+        "distinct_id",
+        "$insert_id",
+        "token",
+        "TOKEN",
+        "to\u212aen",
+        "$token",
+        "api_key",
+        "Key",
+    ]
 ) | st.text(max_size=5)
 SCALARS = (
     st.none()
@@ -30,28 +40,41 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
+NOTHING: dict[str, Any] = {}
+
+
+def made(event: object, properties: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return {"event": event, "properties": properties, **more}
+
+
+def written(value: object, ascii_only: bool, spaces: bool) -> bytes:  # noqa: FBT001 - drawn
+    separators = (", ", ": ") if spaces else (",", ":")
+    text = json.dumps(value, ensure_ascii=ascii_only, separators=separators)
+    return text.encode(errors="surrogatepass")
+
+
+def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    return {**base, **more}
+
+
 PROPERTIES = st.builds(
-    lambda base, more: {**base, **more},
-    st.just(PLAIN) | st.just({}),
+    merged,
+    st.just(PLAIN) | st.just(NOTHING),
     st.dictionaries(NAMES, VALUES, max_size=4)
     | st.fixed_dictionaries({"distinct_id": SCALARS})
     | st.fixed_dictionaries({"$insert_id": SCALARS})
     | st.fixed_dictionaries({"time": SCALARS}),
 )
+
 EVENTS = st.builds(
-    lambda event, properties, more: {"event": event, "properties": properties, **more},
+    made,
     st.sampled_from(["Played", "$merge", "", "x" * 256, "Caf\u00e9"]) | SCALARS,
     PROPERTIES,
-    st.just({}) | st.dictionaries(st.sampled_from(["Event", "extra"]), SCALARS, max_size=1),
+    st.just(NOTHING) | st.dictionaries(st.sampled_from(["Event", "extra"]), SCALARS, max_size=1),
 )
-LINES = st.builds(
-    lambda event, ascii_only, spaces: json.dumps(
-        event, ensure_ascii=ascii_only, separators=(", ", ": ") if spaces else (",", ":")
-    ).encode(errors="surrogatepass"),
-    EVENTS | VALUES,
-    st.booleans(),
-    st.booleans(),
-) | st.binary(max_size=20).filter(lambda line: b"\n" not in line)
+LINES = st.builds(written, EVENTS | VALUES, st.booleans(), st.booleans()) | st.binary(
+    max_size=20
+).filter(lambda line: b"\n" not in line)
 
 
 def checked(*lines: bytes) -> Checked:

@@ -58,7 +58,7 @@ def as_table(separator: str) -> bytes:
 def as_parquet(tmp_path: Path) -> bytes:
     (tmp_path / "rows.json").write_bytes(as_ndjson(ROWS))
     target = tmp_path / "made.parquet"
-    duckdb.sql(f"COPY (SELECT * FROM '{tmp_path}/rows.json') TO '{target}'")
+    duckdb.sql(f"COPY (SELECT * FROM '{tmp_path}/rows.json') TO '{target}'")  # noqa: S608 - our own paths
     return target.read_bytes()
 
 
@@ -163,7 +163,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize("line,reason", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(("line", "reason"), HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_line_is_a_rejected_row(tmp_path: Path, line: bytes, reason: str) -> None:
     path = tmp_path / "events.ndjson"
     good = as_ndjson([EVENTS[0]])
@@ -231,7 +231,7 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name,content", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize(("name", "content"), BROKEN.values(), ids=BROKEN)
 def test_a_file_that_is_not_what_it_says_is_an_error(
     tmp_path: Path, name: str, content: bytes
 ) -> None:
@@ -279,6 +279,11 @@ def test_a_file_that_grows_is_noticed_and_read_only_as_far_as_it_went(tmp_path: 
 
 
 def test_nothing_in_a_file_is_nothing(tmp_path: Path) -> None:
-    for name, content in {"a.ndjson": b"", "b.ndjson": b"\n \n", "c.json": b"[]", "d.csv": b"event\n"}.items():
+    for name, content in {
+        "a.ndjson": b"",
+        "b.ndjson": b"\n \n",
+        "c.json": b"[]",
+        "d.csv": b"event\n",
+    }.items():
         (tmp_path / name).write_bytes(content)
         assert ids(tmp_path / name) == []

@@ -23,6 +23,10 @@ def write(path: Path, rows: Sequence[Any]) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def sent(request: Received) -> list[dict[str, Any]]:
     return [json.loads(line) for line in request.content.splitlines()]
 
@@ -80,7 +84,7 @@ async def test_a_file_goes_in_by_the_batch(
     assert ("strict", "1") in request.query
     assert request.headers["content-type"] == "application/x-ndjson"
     assert request.headers["content-encoding"] == "gzip"
-    assert [path.name for path in tmp_path.iterdir()] == ["events.ndjson"]
+    assert names_in(tmp_path) == ["events.ndjson"]
 
 
 async def test_a_row_gets_the_id_it_gets_as_an_argument(
@@ -113,7 +117,7 @@ async def test_a_dry_run_tells_and_sends_nothing(
     assert (answer.data["from"], answer.data["to"]) == ("2026-01-01T12:00:00Z",) * 2
     assert answer.data["repeated_insert_ids"] == 1
     assert [fault["line"] for fault in answer.data["first_faults"]] == [3, 5]
-    assert [path.name for path in tmp_path.iterdir()] == ["events.ndjson"]
+    assert names_in(tmp_path) == ["events.ndjson"]
 
 
 async def test_rejected_rows_are_mended_and_sent_again(
@@ -160,7 +164,7 @@ async def test_what_is_final_is_asked_for_before_anything_leaves(
     assert answer.status == "confirmation_required"
     assert '"a" and "b"' in answer.data["would"]
     assert upstream.requests == []
-    assert [path.name for path in tmp_path.iterdir()] == ["events.ndjson"]
+    assert names_in(tmp_path) == ["events.ndjson"]
 
     person = Person()
     async with connect(files_root=tmp_path, person=person) as tools:
@@ -264,7 +268,12 @@ async def test_a_413_is_halved_until_it_fits(
     assert sum(len(sent(request)) for request in taken) == 2_000
 
 
-FAULTS: list[Answer] = [Reply(500), Drop(), Reply(503, body="<html>"), Reply(200, cut=True, body='{"code"')]
+FAULTS: list[Answer] = [
+    Reply(500),
+    Drop(),
+    Reply(503, body="<html>"),
+    Reply(200, cut=True, body='{"code"'),
+]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["500", "drop", "503", "cut"])
@@ -343,7 +352,14 @@ async def test_a_pattern_means_several_files(
     assert sorted(ids(upstream)) == ["e-0", "e-1", "e-2"]
 
 
-OUTSIDE = ["../events.ndjson", "/etc/passwd", "link.ndjson", "out/events.ndjson", "*/../x", "no.csv"]
+OUTSIDE = [
+    "../events.ndjson",
+    "/etc/passwd",
+    "link.ndjson",
+    "out/events.ndjson",
+    "*/../x",
+    "no.csv",
+]
 
 
 @pytest.mark.parametrize("path", OUTSIDE)
