@@ -166,9 +166,11 @@ class EventLines:
             return False
         # No banned id has a space in it, so one that stands among others is a word of its own.
         words = " ".join([each.distinct_id for each in found]).lower().split()
-        short = [each.lower() for each in insert_ids if len(each) <= _LONGEST_BANNED_WORD]
-        banned = self._banned
-        return all(banned.isdisjoint(each) for each in (words, short, insert_ids))
+        if not self._banned.isdisjoint(words) or not self._banned.isdisjoint(insert_ids):
+            return False
+        if min(map(len, insert_ids)) > _LONGEST_BANNED_WORD:
+            return True
+        return self._banned.isdisjoint([each.lower() for each in insert_ids])
 
     def _in_full(self, lines: Sequence[bytes], places: Sequence[int]) -> Checked:
         checked = Checked()
@@ -242,10 +244,13 @@ def _may_name_a_token(body: bytes) -> bool:
     `token`, `$token`, `project_token` and `api_key` do. Few letters are a `k`, so looking behind
     each is cheaper than turning everything into small letters.
     """
-    behind = {piece[:3] for piece in body.split(b"k")[1:]}
-    if b"K" in body:
-        behind.update([piece[:3] for piece in body.split(b"K")[1:]])
-    return not _TOKEN_ENDS.isdisjoint({three.lower() for three in behind})
+    for letter in (b"k", b"K"):
+        place = body.find(letter)
+        while place >= 0:
+            if body[place + 1 : place + 4].lower() in _TOKEN_ENDS:
+                return True
+            place = body.find(letter, place + 1)
+    return False
 
 
 def _joined(one: Checked, other: Checked) -> Checked:

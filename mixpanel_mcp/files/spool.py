@@ -14,7 +14,10 @@ from typing import IO, Self
 
 @dataclass(frozen=True)
 class Kept:
-    """A body's place in the spool; `first` and `last` are places of rows in the source."""
+    """A body's place in the spool; `first` and `last` are places of rows in the source.
+
+    `repeatable` says that a second arrival changes nothing.
+    """
 
     offset: int
     size: int
@@ -22,6 +25,7 @@ class Kept:
     first: int
     last: int
     unpacked: int
+    repeatable: bool
 
     @property
     def is_gapless(self) -> bool:
@@ -43,13 +47,15 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add(self, body: bytes, numbers: Sequence[int], unpacked: int) -> None:
+    def add(self, body: bytes, numbers: Sequence[int], unpacked: int, *, repeatable: bool) -> None:
         """Keep a body and the places of its rows.
 
         Raises:
             OSError: the disk is full.
         """
-        kept = Kept(self._end, len(body), len(numbers), numbers[0], numbers[-1], unpacked)
+        kept = Kept(
+            self._end, len(body), len(numbers), numbers[0], numbers[-1], unpacked, repeatable
+        )
         self._file.write(body)
         self._end += len(body)
         if not kept.is_gapless:

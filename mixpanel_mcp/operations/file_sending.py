@@ -13,7 +13,6 @@ from mixpanel_mcp.api.errors import (
     RateLimitedError,
 )
 from mixpanel_mcp.api.replies import Reply
-from mixpanel_mcp.api.request import Repeat
 from mixpanel_mcp.files.checkpoint import Standing
 from mixpanel_mcp.files.errors import OutsideError
 from mixpanel_mcp.files.records import MAYBE, Rejection
@@ -92,7 +91,7 @@ class Sending:
 
     async def _settle(self, index: int, kept: Kept) -> None:
         body = self.scanned.spool.body(kept)
-        unsafe = self.load.permit_of(body).repeat is Repeat.UNSAFE
+        unsafe = not kept.repeatable
         if unsafe:
             self.standing.begun = kept.last
             self._save()
