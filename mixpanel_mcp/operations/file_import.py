@@ -15,10 +15,10 @@ from mixpanel_mcp.files.records import Rejection
 from mixpanel_mcp.files.rejects import Faulty, Rejects
 from mixpanel_mcp.files.sources import OWN_ENDINGS, Columns, SourceFile, opened_source
 from mixpanel_mcp.files.spool import Spool
-from mixpanel_mcp.operation import Answer, Call, Load, Status, Table
+from mixpanel_mcp.operation import Answer, Call, Load, Progress, Status, Table
 from mixpanel_mcp.operations.file_scan import Scan, Scanned, checkpoint_of
 from mixpanel_mcp.operations.file_sending import Sending
-from mixpanel_mcp.operations.freight import Freight, Overview
+from mixpanel_mcp.operations.freight import Freight, Overview, Seldom
 from mixpanel_mcp.sanitize import counted, quoted
 
 _MOST_FILES = 1_000
@@ -77,7 +77,7 @@ async def import_files(
     """
     if len(files) > _MOST_FILES:
         raise InvalidArgumentsError([f"file: means {len(files)} files, and {_MOST_FILES} at most"])
-    load = call.begin_load()
+    load, progress = call.begin_load(), Seldom(call.progress)
     began = time.monotonic()
     with ExitStack() as held:
         scans: list[Scanned] = []
@@ -85,7 +85,7 @@ async def import_files(
         for file in files:
             source = _opened(held, file, columns)
             scanned = _begun(held, source, file.folder, freight)
-            await Scan(call, load, freight, scanned, before=read).run()
+            await Scan(load, freight, scanned, progress, before=read).run()
             read += scanned.read
             scans.append(scanned)
         if dry_run:
@@ -96,7 +96,8 @@ async def import_files(
         settled = read
         for report in reports:
             if error is None:
-                error = await _send(call, load, freight, report, (settled, 2 * read))
+                steps = settled, 2 * read
+                error = await _send(call, load, freight, report, steps, progress)
             settled += report.scanned.read
         return _answer(reports, freight, error, time.monotonic() - began)
 
@@ -152,7 +153,12 @@ class Report:
 
 
 async def _send(
-    call: Call, load: Load, freight: Freight, report: Report, steps: tuple[int, int]
+    call: Call,
+    load: Load,
+    freight: Freight,
+    report: Report,
+    steps: tuple[int, int],
+    progress: Progress,
 ) -> MixpanelError | None:
     """Send what waits; `steps` are those done before, and all there are: two a row."""
     scanned = report.scanned
@@ -169,7 +175,7 @@ async def _send(
         _write_unclear(scanned, report.standing, rejects)
         report.standing.rejected_bytes = rejects.bytes
         sending = Sending(
-            call, load, freight, scanned, rejects, report.standing, report.refused, steps
+            call, load, freight, scanned, rejects, report.standing, report.refused, steps, progress
         )
         report.begun = True
         await sending.run()

@@ -20,7 +20,7 @@ from mixpanel_mcp.files.records import Lines, Rejection, Unreadable, in_batches
 from mixpanel_mcp.files.rejects import Faulty
 from mixpanel_mcp.files.sources import SourceFile
 from mixpanel_mcp.files.spool import Spool
-from mixpanel_mcp.operation import Call, Load
+from mixpanel_mcp.operation import Load, Progress
 from mixpanel_mcp.operations.freight import Crate, Freight, Overview
 from mixpanel_mcp.sanitize import quoted
 
@@ -77,11 +77,11 @@ class Scan:
     """Reads one file in steps that run in a thread, so that nobody else waits for it."""
 
     def __init__(
-        self, call: Call, load: Load, freight: Freight, scanned: Scanned, *, before: int
+        self, load: Load, freight: Freight, scanned: Scanned, progress: Progress, *, before: int
     ) -> None:
         """`before` is how many rows other files had."""
         self._before = before
-        self._call = call
+        self._progress = progress
         self._load = load
         self._freight = freight
         self._scanned = scanned
@@ -101,7 +101,7 @@ class Scan:
             try:
                 while await anyio.to_thread.run_sync(self._steps, packer):
                     done = self._before + self._scanned.read
-                    await self._call.progress(done, None, f"{done} rows checked")
+                    await self._progress(done, None, f"{done} rows checked")
                 self._scanned.source.require_unchanged()
             except UnreadableFileError as error:
                 raise InvalidArgumentsError(

@@ -18,7 +18,7 @@ from mixpanel_mcp.files.errors import OutsideError
 from mixpanel_mcp.files.records import MAYBE, Rejection
 from mixpanel_mcp.files.rejects import Rejects, count_reason
 from mixpanel_mcp.files.spool import Kept
-from mixpanel_mcp.operation import Call, Load
+from mixpanel_mcp.operation import Call, Load, Progress
 from mixpanel_mcp.operations.batches import may_have_arrived
 from mixpanel_mcp.operations.file_scan import Scanned
 from mixpanel_mcp.operations.freight import Freight
@@ -57,6 +57,7 @@ class Sending:
     standing: Standing
     reasons: Counter[str]
     steps: tuple[int, int]
+    progress: Progress
     error: MixpanelError | None = None
     _settled: dict[int, _Outcome] = field(default_factory=dict[int, _Outcome])
     _next: int = 0
@@ -114,7 +115,7 @@ class Sending:
         self._advance()
         before, every = self.steps
         said = f"{self.standing.sent} of {self.scanned.read} {self.freight.noun}s settled"
-        await self.call.progress(before + self.standing.sent, every, said)
+        await self.progress(before + self.standing.sent, every, said)
 
     async def _send(self, body: bytes, unpacked: int, numbers: Sequence[int]) -> _Outcome:
         request = self.freight.request(body)

@@ -1,5 +1,6 @@
 """What an import from a file needs to know of what it carries: events, or profile updates."""
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,12 +9,13 @@ from typing import Any, Protocol
 from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.files.records import MAYBE, Lines, Rejection
-from mixpanel_mcp.operation import Load
+from mixpanel_mcp.operation import Load, Progress
 from mixpanel_mcp.operations.batches import BatchResult
 
 _MOST_NAMES = 1_000
 # Ids that are remembered to find repetitions: some megabytes, however long the file is.
 _REMEMBERED = 50_000
+_SECONDS_BETWEEN_MESSAGES = 0.25
 
 
 @dataclass
@@ -68,6 +70,20 @@ class Crate:
         """The rows behind one place, up to another, as rows of which nobody knows."""
         rows = zip(self.numbers, freight.rows(self.body), strict=True)
         return [Rejection(at, (MAYBE,), row) for at, row in rows if done < at <= begun]
+
+
+class Seldom:
+    """Tells of progress a few times a second: each message costs as much as a hundred events."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._told = 0.0
+
+    async def __call__(self, done: float, every: float | None, message: str) -> None:
+        now = time.monotonic()
+        if now - self._told >= _SECONDS_BETWEEN_MESSAGES:
+            self._told = now
+            await self._progress(done, every, message)
 
 
 class Freight(Protocol):
