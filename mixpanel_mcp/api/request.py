@@ -14,6 +14,7 @@ from mixpanel_mcp.settings import Region
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -164,6 +164,12 @@ class Policy(Frozen):
         default=1200, gt=0, le=86400, description="Deadline of an export."
     )
 
+    import_rate: int = Field(
+        default=30_000,
+        ge=0,
+        description="Events a second that an import sends at most (Mixpanel's own limit); "
+        "0: as many as it takes.",
+    )
     log_level: LogLevel = Field(
         default=LogLevel.WARNING,
         description="What the log on stderr shows: debug (each request), info (each call), "
