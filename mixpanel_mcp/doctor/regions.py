@@ -86,10 +86,23 @@ def region_check(
             f"{here} does not, but {region.value} accepts the service account{what}",
             f"Set MIXPANEL_REGION={region.value}.",
         )
-    others = " and ".join(finding.question.request.region.value for finding in elsewhere)
-    if all(finding.status in {*_REFUSALS, 200} for finding in elsewhere):
-        return blank.passed(f"not the cause: {others} do not know them either")
-    return blank.warned(f"not every other region gave an answer ({others})")
+    silent = [finding for finding in elsewhere if not _is_told(finding)]
+    if silent:
+        return blank.warned(
+            f"perhaps the cause: nothing was learnt of region {_names(silent)}",
+            "Compare MIXPANEL_REGION with where the project's data lives (Mixpanel: Project "
+            "Settings).",
+        )
+    return blank.passed(f"not the cause: {_names(elsewhere)} do not know them either")
+
+
+def _is_told(finding: Finding) -> bool:
+    """Whether a region said yes or no: a 404 may only mean that it does not offer `/me`."""
+    return finding.accepted or finding.check.ailment in _OF_REGION
+
+
+def _names(findings: Sequence[Finding]) -> str:
+    return " and ".join(finding.question.request.region.value for finding in findings)
 
 
 def without_blame(finding: Finding, elsewhere: bool) -> Check:  # noqa: FBT001

@@ -114,6 +114,23 @@ async def test_regions_that_give_no_answer_leave_a_doubt(world: World) -> None:
     assert check(report, "region").outcome == "warn"
 
 
+@pytest.mark.parametrize(
+    "silent", [Reply(404), Reply(501), Reply(body="<html>")], ids=["404", "501", "page"]
+)
+async def test_a_region_that_says_nothing_of_the_account_is_not_ruled_out(
+    world: World, silent: Reply
+) -> None:
+    heal_region(world, "api-in.mixpanel", "data-in.mixpanel", "in.mixpanel")
+    world.hosts["in.mixpanel.com"].always(ME, silent)
+
+    report = await diagnose(CREDENTIALS)
+
+    region = check(report, "region")
+    assert (report.ailment, region.outcome) == (Ailment.BAD_SECRET, "warn")
+    assert "perhaps the cause: nothing was learnt of region in" in region.detail
+    assert "MIXPANEL_REGION" in region.advice
+
+
 async def test_other_regions_are_not_asked_when_the_project_is_known(world: World) -> None:
     heal_region(world, "api.mixpanel", "data.mixpanel", "mixpanel")
     world.hosts["data.mixpanel.com"].always(EXPORT, FORBIDDEN)
