@@ -1,6 +1,8 @@
 """Several connections: each is examined, and every line says whose it is."""
 
 import json
+import socket
+import threading
 from pathlib import Path
 
 from clinic import CREDENTIALS, OF_ACCOUNT, UNAUTHORIZED, diagnose, healthy
@@ -55,3 +57,25 @@ async def test_with_one_connection_no_name_is_in_the_way(tmp_path: Path) -> None
     assert report.ailment is None
     assert "shop: " not in report.as_text()
     assert "connection" not in json.dumps(report.as_data()["checks"][0])
+
+
+async def test_connections_are_examined_side_by_side(tmp_path: Path) -> None:
+    """Each name is told only once both were asked for: one after the other would never end."""
+    hosts = {"shop.example.com", "blog.example.com"}
+    waiting, both = set[str](), threading.Event()
+
+    def lookup(host: str, port: int) -> object:
+        del port
+        waiting.add(host)
+        if waiting == hosts:
+            both.set()
+        both.wait(20)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    shop, blog = "https://shop.example.com", "https://blog.example.com"
+    report = await diagnose(configured(tmp_path, shop, blog), lookup=lookup)
+
+    assert report.ailment is Ailment.DNS
+    assert "did not answer" not in report.as_text()
+    order = [check.connection for check in report.checks]
+    assert order == sorted(order, reverse=True)
