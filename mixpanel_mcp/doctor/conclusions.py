@@ -120,9 +120,13 @@ def _project_check(project_id: int, projects: Projects, *, known: bool) -> Check
     )
 
 
-def token_check(connection: Connection, projects: Projects | None) -> list[Check]:
+def token_check(
+    connection: Connection, projects: Projects | None, seen: Sequence[Check]
+) -> list[Check]:
     """Whose token it is: known only where the app API tells the project's."""
     if connection.project_token is None or connection.project_id is None:
+        return []
+    if any(check.ailment is Ailment.WRONG_TOKEN for check in seen) or not _could_tell(seen):
         return []
     blank = Check(name="project token's project", detail="", family=Family.APP.value)
     token, project = connection.project_token.get_secret_value(), str(connection.project_id)
@@ -148,6 +152,12 @@ def token_check(connection: Connection, projects: Projects | None) -> list[Check
             "Settings > Access Keys), or MIXPANEL_PROJECT_ID to the project of this token.",
         )
     ]
+
+
+def _could_tell(seen: Sequence[Check]) -> bool:
+    """Whether Mixpanel's app API answered, be it that it has no such answer for this account."""
+    told = {None, Ailment.ROLE}
+    return any(check.family == Family.APP.value and check.ailment in told for check in seen)
 
 
 def clock_check(findings: Sequence[Finding]) -> Check:

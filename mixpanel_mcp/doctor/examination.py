@@ -8,7 +8,6 @@ import anyio
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.probe import Instruments, Seen, probe
 from mixpanel_mcp.api.retry import Pacing
-from mixpanel_mcp.doctor import Ailment
 from mixpanel_mcp.doctor.conclusions import (
     account_checks,
     clock_check,
@@ -90,8 +89,7 @@ class _Examination:
             seen = [without_blame(finding, elsewhere=False) for finding in here]
         else:
             seen = account_checks(self._connection, here, projects)
-            if all(check.ailment is not Ailment.WRONG_TOKEN for check in seen):
-                seen += token_check(self._connection, projects)
+            seen += token_check(self._connection, projects, seen)
         return [
             *configured,
             proxy_check(self._connection, [*here, *elsewhere]),

@@ -21,7 +21,7 @@ from clinic import (
     told,
 )
 from harness import CANARY_PASSWORD, CANARY_TOKEN
-from upstream import Reply, Upstream
+from upstream import Answer, Drop, Reply, Upstream
 from world import World
 
 from mixpanel_mcp.doctor import Ailment
@@ -247,6 +247,22 @@ async def test_a_token_that_cannot_be_verified_is_said_to_be_so(upstream: Upstre
     assert (report.exit_code, found.outcome) == (0, "warn")
     assert "cannot be verified" in found.detail
     assert "Access Keys" in found.advice
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [Drop(), Reply(503), Reply(429), Reply(302), Reply(404), UNAUTHORIZED],
+    ids=["dropped", "503", "429", "redirect", "404", "401"],
+)
+async def test_of_a_token_nothing_is_said_where_mixpanel_said_nothing(
+    upstream: Upstream, silent: Answer
+) -> None:
+    upstream.default = silent
+
+    report = await diagnose(at(upstream))
+
+    assert report.ailment is not None
+    assert "project token's project" not in {check.name for check in report.checks}
 
 
 async def test_an_import_of_nothing_that_is_refused_says_nothing_of_the_token(
