@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from mixpanel_mcp.api.probe import proxy_of
 from mixpanel_mcp.api.regions import Family
 from mixpanel_mcp.doctor import Ailment
-from mixpanel_mcp.doctor.findings import Finding
+from mixpanel_mcp.doctor.findings import NEEDS_ROLE, Finding
 from mixpanel_mcp.doctor.projects import Projects
 from mixpanel_mcp.doctor.regions import recognises
 from mixpanel_mcp.doctor.report import Check
@@ -64,9 +64,10 @@ def proxy_check(connection: Connection, findings: Sequence[Finding]) -> Check:
 
 
 def account_checks(
-    connection: Connection, findings: Sequence[Finding], projects: Projects | None
+    settings: Settings, findings: Sequence[Finding], projects: Projects | None
 ) -> list[Check]:
     """The findings in the light of each other, where the region is right."""
+    connection = settings.connection
     known = recognises(connection, findings)
     opened = {None, Ailment.PLAN}  # a plan is looked at after the secret
     of_account = [finding for finding in findings if finding.of_account]
@@ -75,6 +76,8 @@ def account_checks(
     if of_account and all(finding.status in {404, 405} for finding in of_account):
         return [_not_mixpanel(finding) for finding in findings]
     checks = [_in_context(finding, at_home=at_home, stranger=stranger) for finding in findings]
+    if settings.policy.read_only:
+        checks = [_without_lookup_tables(check) for check in checks]
     if projects is not None and connection.project_id is not None:
         checks.append(_project_check(connection.project_id, projects, known=known))
     return checks
@@ -100,9 +103,17 @@ def _in_context(finding: Finding, *, at_home: bool, stranger: bool) -> Check:
             Ailment.ROLE,
             f"refused (HTTP {finding.status}), although the same name and secret are accepted "
             "elsewhere",
-            "The service account may not use this API in this project: raise its role under "
+            f"{NEEDS_ROLE[finding.family]} needs a higher role in the project: raise it under "
             "Project Settings > Service Accounts.",
         )
+    return check
+
+
+def _without_lookup_tables(check: Check) -> Check:
+    """Whoever only reads may well have chosen a role that cannot see the lookup tables."""
+    if check.family == Family.INGESTION.value and check.ailment is Ailment.ROLE:
+        leave = "Leave it so if nobody has to see the lookup tables."
+        return check.warned(check.detail, f"{leave} {check.advice}")
     return check
 
 

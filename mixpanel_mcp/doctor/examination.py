@@ -88,7 +88,7 @@ class _Examination:
         if region is not None:
             seen = [without_blame(finding, elsewhere=False) for finding in here]
         else:
-            seen = account_checks(self._connection, here, projects)
+            seen = account_checks(self._settings, here, projects)
             seen += token_check(self._connection, projects, seen)
         return [
             *configured,

@@ -43,8 +43,8 @@ _OBSTACLES = {
     ),
 }
 _ODD = _OBSTACLES[Obstacle.GARBLED][1]
-_ROLES = {
-    Family.INGESTION: "The lookup tables",
+NEEDS_ROLE = {
+    Family.INGESTION: "Reading the lookup tables",
     Family.DATA: "Exporting",
     Family.QUERY: "Querying",
     Family.APP: "The app API",
@@ -157,7 +157,7 @@ def _of_account(blank: Check, question: Question, reply: Reply, said: str) -> Ch
             return blank.failed(
                 Ailment.ROLE,
                 f"{head}: the service account's role may not do this{said}",
-                f"{_ROLES[family]} needs a higher role in the project: raise it under Project "
+                f"{NEEDS_ROLE[family]} needs a higher role in the project: raise it under Project "
                 "Settings > Service Accounts. Importing and pipelines need Admin or Owner.",
             )
         case 400 | 404:

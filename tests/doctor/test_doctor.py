@@ -146,6 +146,19 @@ async def test_who_only_reads_needs_no_token(upstream: Upstream) -> None:
     assert (await diagnose(variables)).ailment is None
 
 
+@pytest.mark.parametrize("refusal", [FORBIDDEN, UNAUTHORIZED], ids=["403", "401"])
+async def test_who_only_reads_may_be_kept_from_the_lookup_tables(
+    upstream: Upstream, refusal: Reply
+) -> None:
+    healthy(upstream).always(TABLES, refusal)
+
+    report = await diagnose(at(upstream, MIXPANEL_MCP_READ_ONLY="1"))
+
+    assert report.ailment is None
+    assert check(report, "service account on ingestion").outcome == "warn"
+    assert "Reading the lookup tables needs" in told(report)
+
+
 # Project, role, plan
 
 
