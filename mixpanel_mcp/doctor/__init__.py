@@ -6,7 +6,7 @@
   11  wrong-region    the project lives in another region, which is named
   12  bad-secret      the service account's name or secret is wrong (401)
   13  wrong-project   the service account cannot see the project
-  14  role            the service account's role is too low (403)
+  14  role            the service account's role is too low (403), or perhaps the project is wrong
   15  wrong-token     the project token is unknown, or belongs to another project
   20  proxy           the environment's proxy refuses, or cannot be used
   21  dns             the name of a host has no address

@@ -76,6 +76,8 @@ def account_checks(
     if of_account and all(finding.status in {404, 405} for finding in of_account):
         return [_not_mixpanel(finding) for finding in findings]
     checks = [_in_context(finding, at_home=at_home, stranger=stranger) for finding in findings]
+    if not known:
+        checks = [_or_another_project(connection, check) for check in checks]
     if settings.policy.read_only:
         checks = [_without_lookup_tables(check) for check in checks]
     if projects is not None and connection.project_id is not None:
@@ -107,6 +109,17 @@ def _in_context(finding: Finding, *, at_home: bool, stranger: bool) -> Check:
             "Project Settings > Service Accounts.",
         )
     return check
+
+
+def _or_another_project(connection: Connection, check: Check) -> Check:
+    """Nothing has shown that the account belongs to the project: a 403 may come of that."""
+    if check.ailment is not Ailment.ROLE or check.family == Family.APP.value:
+        return check
+    doubt = (
+        f"If its role is high enough, it may not belong to project {connection.project_id}: check "
+        "MIXPANEL_PROJECT_ID."
+    )
+    return check.failed(Ailment.ROLE, check.detail, f"{check.advice} {doubt}")
 
 
 def _without_lookup_tables(check: Check) -> Check:

@@ -97,7 +97,8 @@ def judge(
     said = f"; Mixpanel says {quoted(reason, 200)}" if reason else ""
     of_token = request.credential is Credential.PROJECT_TOKEN
     of_this = _of_token if of_token else _of_account
-    check = _of_any(blank, question, seen, said) or of_this(blank, question, seen.reply, said)
+    check = _of_any(blank, question, seen, said)
+    check = check or of_this(connection, blank, question, seen.reply, said)
     return Finding(question, seen, check)
 
 
@@ -134,9 +135,12 @@ def _rate_limited(blank: Check, question: Question, seen: Seen, said: str) -> Ch
     )
 
 
-def _of_account(blank: Check, question: Question, reply: Reply, said: str) -> Check:
+def _of_account(
+    connection: Connection, blank: Check, question: Question, reply: Reply, said: str
+) -> Check:
     status, family = reply.status, question.request.family
     head = f"refused (HTTP {status})"
+    where = "" if family is Family.APP else f" in project {connection.project_id}"
     match status:
         case 401:
             return blank.failed(
@@ -156,7 +160,7 @@ def _of_account(blank: Check, question: Question, reply: Reply, said: str) -> Ch
         case 403:
             return blank.failed(
                 Ailment.ROLE,
-                f"{head}: the service account's role may not do this{said}",
+                f"{head}: the service account may not do this{where}{said}",
                 f"{NEEDS_ROLE[family]} needs a higher role in the project: raise it under Project "
                 "Settings > Service Accounts. Importing and pipelines need Admin or Owner.",
             )
@@ -172,8 +176,10 @@ def _of_account(blank: Check, question: Question, reply: Reply, said: str) -> Ch
             return blank.failed(Ailment.ODD_REPLY, f"{head} for no known reason{said}", _ODD)
 
 
-def _of_token(blank: Check, question: Question, reply: Reply, said: str) -> Check:
-    del question
+def _of_token(
+    connection: Connection, blank: Check, question: Question, reply: Reply, said: str
+) -> Check:
+    del connection, question
     head = f"refused (HTTP {reply.status})"
     match reply.status:
         case 401 | 403:

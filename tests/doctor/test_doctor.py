@@ -172,7 +172,7 @@ async def test_a_project_that_the_account_cannot_see(upstream: Upstream) -> None
     assert report.ailment is Ailment.WRONG_PROJECT
     assert 'it sees "7", "8"' in check(report, "project").detail
     assert "MIXPANEL_PROJECT_ID" in report.advice[0]
-    assert "role" not in told(report)
+    assert "role" not in report.as_text()
 
 
 async def test_a_project_that_only_the_list_leaves_out_is_no_fault(upstream: Upstream) -> None:
@@ -192,6 +192,32 @@ async def test_a_role_that_is_too_low(upstream: Upstream, path: str) -> None:
 
     assert report.ailment is Ailment.ROLE
     assert "role" in report.advice[0]
+
+
+async def test_a_refusal_may_be_of_the_project_where_nobody_tells_which_there_are(
+    upstream: Upstream,
+) -> None:
+    healthy(upstream).always(ME, Reply(404))
+    for path in (QUERY, EXPORT, TABLES):
+        upstream.always(path, FORBIDDEN)
+
+    report = await diagnose(at(upstream))
+
+    assert report.ailment is Ailment.ROLE
+    assert "in project 4242" in check(report, "service account on query").detail
+    assert "MIXPANEL_PROJECT_ID" in told(report)
+
+
+async def test_a_project_that_another_call_reaches_is_not_in_question(upstream: Upstream) -> None:
+    healthy(upstream).always(ME, Reply(404))
+    upstream.always(EXPORT, FORBIDDEN)
+
+    report = await diagnose(at(upstream))
+
+    assert report.ailment is Ailment.ROLE
+    assert "MIXPANEL_PROJECT_ID" not in "".join(
+        sentence for sentence in report.advice if "role" in sentence
+    )
 
 
 async def test_a_secret_that_opens_one_door_is_not_bad_where_another_stays_shut(
