@@ -39,7 +39,10 @@ def settings_checks(settings: Settings, projects: Projects | None) -> list[Check
         seen = f" The service account sees the projects {projects.shown}."
     is_not = "is not" if len(missing) == 1 else "are not"
     detail = f"{' and '.join(missing)} {is_not} set"
-    return [blank.failed(Ailment.NOT_CONFIGURED, detail, _how_to_set(missing) + seen)]
+    # Without a token all reading works: it must not hide what is wrong with the rest.
+    of_token = missing == ["MIXPANEL_PROJECT_TOKEN"]
+    ailment = Ailment.NO_TOKEN if of_token else Ailment.NOT_CONFIGURED
+    return [blank.failed(ailment, detail, _how_to_set(missing) + seen)]
 
 
 def _how_to_set(missing: Sequence[str]) -> str:

@@ -119,10 +119,23 @@ async def test_a_missing_credential_is_named_and_the_others_tried(
 
     report = await diagnose(variables)
 
-    assert report.ailment is Ailment.NOT_CONFIGURED
+    of_token = missing == "MIXPANEL_PROJECT_TOKEN"
+    assert report.ailment is (Ailment.NO_TOKEN if of_token else Ailment.NOT_CONFIGURED)
     assert missing in check(report, "settings").detail
     assert missing in report.advice[0]
     assert upstream.requests
+
+
+async def test_a_missing_token_does_not_hide_a_bad_secret(upstream: Upstream) -> None:
+    upstream.default = UNAUTHORIZED
+    variables = at(upstream)
+    del variables["MIXPANEL_PROJECT_TOKEN"]
+
+    report = await diagnose(variables)
+
+    assert report.ailment is Ailment.BAD_SECRET
+    assert "MIXPANEL_PASSWORD" in report.advice[0]
+    assert "Set MIXPANEL_PROJECT_TOKEN" in told(report)
 
 
 async def test_a_missing_project_id_is_helped_with_the_projects_there_are(

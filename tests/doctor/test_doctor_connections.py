@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from clinic import CREDENTIALS, OF_ACCOUNT, UNAUTHORIZED, diagnose, healthy
-from harness import CANARY_TOKEN
+from harness import CANARY_PASSWORD, CANARY_TOKEN
 from upstream import running_upstream
 
 from mixpanel_mcp.doctor import Ailment
@@ -79,3 +79,23 @@ async def test_connections_are_examined_side_by_side(tmp_path: Path) -> None:
     assert "did not answer" not in report.as_text()
     order = [check.connection for check in report.checks]
     assert order == sorted(order, reverse=True)
+
+
+async def test_a_missing_account_comes_before_the_bad_secret_of_another(tmp_path: Path) -> None:
+    path = tmp_path / "connections.toml"
+    async with running_upstream() as blog:
+        blog.default = UNAUTHORIZED
+        account = 'username = "robot"\npassword = "env:BLOG_SECRET"'
+        path.write_text(
+            f'[connections.blog]\nbase_url = "{blog.url}"\n{account}\n[connections.shop]'
+        )
+        report = await diagnose(
+            {
+                "MIXPANEL_MCP_CONFIG": str(path),
+                "BLOG_SECRET": CANARY_PASSWORD,
+                "MIXPANEL_PROJECT_ID": "4242",
+            }
+        )
+
+    assert report.ailment is Ailment.NOT_CONFIGURED
+    assert report.advice[0].startswith("shop: Set ")

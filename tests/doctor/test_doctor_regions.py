@@ -86,6 +86,16 @@ async def test_a_region_may_refuse_in_several_ways(world: World, status: int) ->
     assert report.advice == ["Set MIXPANEL_REGION=eu."]
 
 
+async def test_a_missing_token_does_not_hide_the_wrong_region(world: World) -> None:
+    heal_eu(world)
+    without = {name: value for name, value in CREDENTIALS.items() if "TOKEN" not in name}
+
+    report = await diagnose(without)
+
+    assert report.ailment is Ailment.WRONG_REGION
+    assert report.advice[0] == "Set MIXPANEL_REGION=eu."
+
+
 async def test_an_account_that_both_regions_know_goes_where_the_project_is(world: World) -> None:
     world.hosts["mixpanel.com"].always(ME, me(**{"7": {"name": "Other"}}))
     heal_eu(world)
