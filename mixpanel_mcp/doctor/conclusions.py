@@ -21,33 +21,34 @@ def settings_checks(settings: Settings, projects: Projects | None) -> list[Check
     """What is not set; the credentials' own faults are Mixpanel's to tell."""
     connection, blank = settings.connection, Check(name="settings", detail="")
     given = {
-        "MIXPANEL_USERNAME": connection.username,
-        "MIXPANEL_PASSWORD": connection.password and connection.password.get_secret_value(),
-        "MIXPANEL_PROJECT_ID": connection.project_id,
+        "username": connection.username,
+        "password": connection.password and connection.password.get_secret_value(),
+        "project_id": connection.project_id,
     }
     # Whoever only reads needs no token: it names the project in what is written.
     if not settings.policy.read_only:
         token = connection.project_token
-        given["MIXPANEL_PROJECT_TOKEN"] = token and token.get_secret_value()
+        given["project_token"] = token and token.get_secret_value()
     missing = [name for name, value in given.items() if not value]
     if not missing:
         return [blank.passed("every credential is set")]
+    places = [connection.place(name) for name in missing]
     if len(missing) == len(given):
-        return [blank.failed(Ailment.NOT_CONFIGURED, "nothing is configured", _how_to_set(missing))]
+        return [blank.failed(Ailment.NOT_CONFIGURED, "nothing is configured", _how_to_set(places))]
     seen = ""
-    if "MIXPANEL_PROJECT_ID" in missing and projects is not None:
+    if "project_id" in missing and projects is not None:
         seen = f" The service account sees the projects {projects.shown}."
     is_not = "is not" if len(missing) == 1 else "are not"
-    detail = f"{' and '.join(missing)} {is_not} set"
+    detail = f"{' and '.join(places)} {is_not} set"
     # Without a token all reading works: it must not hide what is wrong with the rest.
-    of_token = missing == ["MIXPANEL_PROJECT_TOKEN"]
+    of_token = missing == ["project_token"]
     ailment = Ailment.NO_TOKEN if of_token else Ailment.NOT_CONFIGURED
-    return [blank.failed(ailment, detail, _how_to_set(missing) + seen)]
+    return [blank.failed(ailment, detail, _how_to_set(places) + seen)]
 
 
-def _how_to_set(missing: Sequence[str]) -> str:
+def _how_to_set(places: Sequence[str]) -> str:
     return (
-        f"Set {', '.join(missing)} (Mixpanel: Organization Settings > Service Accounts for name "
+        f"Set {', '.join(places)} (Mixpanel: Organization Settings > Service Accounts for name "
         "and secret, Project Settings for id and token)."
     )
 
@@ -77,22 +78,23 @@ def account_checks(
     at_home = any(f.status in {200, 402} and f.check.ailment in opened for f in of_account)
     stranger = projects is not None and connection.project_id is not None and not known
     if of_account and all(finding.status in {404, 405} for finding in of_account):
-        return [_not_mixpanel(finding) for finding in findings]
+        return [_not_mixpanel(connection, finding) for finding in findings]
     checks = [_in_context(finding, at_home=at_home, stranger=stranger) for finding in findings]
     if not known:
         checks = [_or_another_project(connection, check) for check in checks]
     if settings.policy.read_only:
         checks = [_without_lookup_tables(check) for check in checks]
     if projects is not None and connection.project_id is not None:
-        checks.append(_project_check(connection.project_id, projects, known=known))
+        checks.append(_project_check(connection, connection.project_id, projects, known=known))
     return checks
 
 
-def _not_mixpanel(finding: Finding) -> Check:
+def _not_mixpanel(connection: Connection, finding: Finding) -> Check:
     return finding.check.failed(
         Ailment.ODD_REPLY,
         f"HTTP {finding.status} from {finding.question.request.shown}, as from everything else",
-        "Nothing of Mixpanel's is there: check MIXPANEL_BASE_URL, proxies and captive portals.",
+        f"Nothing of Mixpanel's is there: check {connection.place('base_url')}, proxies and "
+        "captive portals.",
     )
 
 
@@ -120,7 +122,7 @@ def _or_another_project(connection: Connection, check: Check) -> Check:
         return check
     doubt = (
         f"If its role is high enough, it may not belong to project {connection.project_id}: check "
-        "MIXPANEL_PROJECT_ID."
+        f"{connection.place('project_id')}."
     )
     return check.failed(Ailment.ROLE, check.detail, f"{check.advice} {doubt}")
 
@@ -133,7 +135,9 @@ def _without_lookup_tables(check: Check) -> Check:
     return check
 
 
-def _project_check(project_id: int, projects: Projects, *, known: bool) -> Check:
+def _project_check(
+    connection: Connection, project_id: int, projects: Projects, *, known: bool
+) -> Check:
     blank = Check(name="project", detail="", family=Family.APP.value)
     if projects.has(project_id):
         return blank.passed(f"the service account sees project {project_id}")
@@ -142,8 +146,8 @@ def _project_check(project_id: int, projects: Projects, *, known: bool) -> Check
     return blank.failed(
         Ailment.WRONG_PROJECT,
         f"the service account does not see project {project_id}; it sees {projects.shown}",
-        f"Correct MIXPANEL_PROJECT_ID, or add the service account to project {project_id} "
-        "(Mixpanel: Project Settings > Service Accounts).",
+        f"Correct {connection.place('project_id')}, or add the service account to project "
+        f"{project_id} (Mixpanel: Project Settings > Service Accounts).",
     )
 
 
@@ -166,8 +170,8 @@ def token_check(
             blank.warned(
                 "it cannot be verified: Mixpanel did not tell the project's token, and takes "
                 "events with any",
-                "Compare MIXPANEL_PROJECT_TOKEN with Project Settings > Access Keys of project "
-                f"{project}: events sent with another token are lost without an error.",
+                f"Compare {connection.place('project_token')} with Project Settings > Access Keys "
+                f"of project {project}: events sent with another token are lost without an error.",
             )
         ]
     whose = f"the token of project {owner[:20]}" if owner else "another one"
@@ -175,8 +179,9 @@ def token_check(
         blank.failed(
             Ailment.WRONG_TOKEN,
             f"it is {whose}, not that of project {project}",
-            f"Set MIXPANEL_PROJECT_TOKEN to the token of project {project} (Mixpanel: Project "
-            "Settings > Access Keys), or MIXPANEL_PROJECT_ID to the project of this token.",
+            f"Set {connection.place('project_token')} to the token of project {project} (Mixpanel: "
+            f"Project Settings > Access Keys), or {connection.place('project_id')} to the project "
+            "of this token.",
         )
     ]
 
