@@ -17,11 +17,13 @@
   26  rate-limited    Mixpanel counts too many calls (429): credentials stay unknown until then
   30  plan            the plan has no Query API (402)
   31  clock           the local clock is off by more than 5 minutes
-  32  no-token        no project token: nothing can be written (--read-only needs none)
+  32  no-token        no project token, which names the project in what is written
 
 It writes nothing and costs little: GET /me on the app host, the saved funnels (one of the 60
 queries an hour), an export of an event that nobody sends, the lookup tables, an import of no
 events. Only where the region does not know the project, it asks /me of the other regions too.
+Several connections are examined side by side. With --read-only a missing token is no fault, nor
+is a role that cannot see the lookup tables.
 """
 
 from enum import StrEnum
