@@ -127,7 +127,42 @@ async def test_a_mixpanel_that_fails_leaves_the_rest(
         for _ in range(3):
             assert list(await browser.listed()) == STATIC
         answer = await browser.client.list_resources(cache_mode="bypass")
-    assert answer.ttl_ms == 0, "what could not be listed may show soon"
+    soon = 0 if era == "legacy" else 30_000  # older clients are not told
+    assert answer.ttl_ms == soon, "what could not be listed may show soon"
+    assert len(upstream.to(JOBS)) == len(upstream.to(FUNNELS)) == 1, "nobody waits for retries"
+
+
+async def test_a_tool_asks_as_often_as_it_takes_where_the_list_asked_once(
+    upstream: Upstream,
+) -> None:
+    upstream.always(JOBS, PIPELINES)
+    upstream.on(FUNNELS, Reply(500), Reply(500), SAVED)
+    async with browsing(upstream.url) as browser:
+        assert EACH[2] not in await browser.listed()
+        assert (await browser.call("list_saved_funnels")).status == "ok"
+        assert EACH[2] in await browser.listed()
+    assert len(upstream.to(FUNNELS)) == 3
+
+
+async def test_a_tool_is_answered_with_what_the_list_asked_for(mixpanel: Upstream) -> None:
+    async with browsing(mixpanel.url) as browser:
+        await browser.listed()
+        assert (await browser.call("list_saved_funnels")).status == "ok"
+    assert len(mixpanel.to(FUNNELS)) == 1
+
+
+@pytest.mark.parametrize(("left", "asked"), [(10, 1), (9, 0)])
+async def test_the_last_queries_of_an_hour_are_kept_for_people(
+    mixpanel: Upstream, left: int, asked: int
+) -> None:
+    async with browsing(mixpanel.url) as browser:
+        days = {"from_date": "2026-01-01", "to_date": "2026-01-31", "fresh": True}
+        for _ in range(60 - left):
+            await browser.call("query_funnel_saved_reports", funnel_id=7, **days)
+        assert EACH[0] in await browser.listed()
+        assert len(mixpanel.to(FUNNELS)) == asked
+        assert (await browser.call("list_saved_funnels")).status == "ok"
+        assert set(EACH) <= set(await browser.listed())
 
 
 async def test_without_credentials_the_list_is_there(upstream: Upstream, era: Era) -> None:

@@ -47,7 +47,15 @@ class Company:
         self.told: list[ServerEvent] = []
         self.library.announcements.subscribe(self.told.append)
 
-    async def _read(self, operation: str, arguments: Mapping[str, Any], connection: str) -> Answer:
+    async def _read(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        connection: str,
+        *,
+        in_background: bool = False,
+    ) -> Answer:
+        del in_background
         self.given = arguments
         self.asked.append((operation, connection))
         if operation == "list_saved_funnels":
