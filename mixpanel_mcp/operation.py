@@ -194,6 +194,11 @@ class Call:
             raise not_configured(self.connection)
         return self.project_id
 
+    @property
+    def may_have_sent(self) -> bool:
+        """Whether anything had leave to go out."""
+        return bool(self._permits)
+
     async def authorize(self, requests: Sequence[Request]) -> None:
         """Put requests before the guard together, so that a person sees all that would happen."""
         permits = await self._guard.permit(requests)

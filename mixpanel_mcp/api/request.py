@@ -55,7 +55,8 @@ class Request:
 
     `body` is what the safety rules read; with `compress` it is gzipped on the way out.
     `timeout_seconds` bounds one attempt, and `retry` replaces the shared retry rules: it is no part
-    of what is asked, so requests that differ in nothing else are equal. `verbatim` says that equal arguments make an equal body: nothing such as the time was filled in.
+    of what is asked, so requests that differ in nothing else are equal. `verbatim` says that equal
+    arguments make an equal body: nothing such as the time was filled in.
     """
 
     family: Family

@@ -1,5 +1,7 @@
 """Calls that change pipelines: clients are told, lists follow, answers lead to what they name."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import mcp.types as t
@@ -18,7 +20,7 @@ from browsing import (
 )
 from harness import Era, Result
 from mcp import MCPError
-from upstream import Drop, Reply, Upstream
+from upstream import Drop, Hang, Reply, Upstream
 
 TRIPS = "mixpanel://pipelines/trips"
 ALL = "mixpanel://pipelines"
@@ -106,12 +108,55 @@ async def test_what_was_not_done_is_not_announced(mixpanel: Upstream, era: Era) 
     assert TRIPS not in browser.notices.told
 
 
-async def test_what_may_have_happened_is_announced(mixpanel: Upstream, era: Era) -> None:
-    mixpanel.always(CREATE, Drop())
+@pytest.mark.parametrize("change", ["create", "delete", "edit"])
+async def test_what_may_have_happened_is_announced(
+    mixpanel: Upstream, era: Era, change: str
+) -> None:
+    tool, arguments, _ = CHANGES[change]
+    for path in (CREATE, EDIT, CANCEL):
+        mixpanel.always(path, Drop())
     async with browsing(mixpanel.url, era, follow=FOLLOWED) as browser:
-        answer = await browser.call("create_gcs_pipeline", **BUCKET, confirm=True)
+        answer = await browser.call(tool, **arguments, confirm=True)
         assert (answer.status, links_of(answer)) == ("failed", [])
         await browser.notices.until(LIST_CHANGED, ALL)
+
+
+async def test_what_a_client_cancelled_may_have_happened(mixpanel: Upstream, era: Era) -> None:
+    """Whoever leaves while Mixpanel deletes finds the list asked for anew."""
+    mixpanel.on(CANCEL, Hang())
+    async with browsing(mixpanel.url, era, follow=FOLLOWED) as browser:
+        await browser.listed()
+        await _cancelled(browser, mixpanel, "delete_pipeline", name="trips", confirm=True)
+        await browser.notices.until(LIST_CHANGED, ALL, TRIPS)
+        mixpanel.always(JOBS, Reply(json={"1": [{"name": "new"}]}))
+        await browser.listed()
+        await asyncio.wait_for(_until(lambda: len(mixpanel.to(JOBS)) == 2), 5)
+
+
+async def test_a_read_that_a_client_cancelled_is_not_announced(
+    mixpanel: Upstream, era: Era
+) -> None:
+    mixpanel.on(STATUS, Hang())
+    async with browsing(mixpanel.url, era, follow=FOLLOWED) as browser:
+        await _cancelled(browser, mixpanel, "get_pipeline", name="trips")
+        await browser.call("delete_pipeline", name="last", confirm=True)
+        await browser.notices.until(LIST_CHANGED, ALL)
+    assert browser.notices.told.count(LIST_CHANGED) == 1
+
+
+async def _cancelled(browser: Browser, mixpanel: Upstream, tool: str, **arguments: Any) -> None:
+    """Begin a call, see it arrive at Mixpanel, and want it no more."""
+    before = len(mixpanel.requests)
+    call = asyncio.create_task(browser.client.call_tool(tool, arguments))
+    await asyncio.wait_for(_until(lambda: len(mixpanel.requests) > before), 10)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - the other end of a connection makes it true
+        await asyncio.sleep(0.01)
 
 
 async def test_the_list_follows_at_once(mixpanel: Upstream, era: Era) -> None:
