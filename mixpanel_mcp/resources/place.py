@@ -67,10 +67,13 @@ class Place:
     def shelf(self, collection: Collection) -> Shelf | None:
         return self._shelves.get(collection)
 
-    def known(self, collection: Collection) -> tuple[Entry, ...]:
-        """What is known now; a refresh begins where one is due."""
+    async def known(self, collection: Collection) -> tuple[Entry, ...]:
+        """What is known, waiting a moment for the first listing; a refresh begins where due."""
         shelf = self.shelf(collection)
-        return shelf.look() if shelf else ()
+        if shelf is None:
+            return ()
+        await shelf.first()
+        return shelf.look()
 
     def name_of(self, collection: Collection, key: str) -> str | None:
         """The name that belongs to a key, if it is known."""

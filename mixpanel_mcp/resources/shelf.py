@@ -8,7 +8,7 @@ from mixpanel_mcp.api.errors import MixpanelError
 from mixpanel_mcp.resources.background import Background
 from mixpanel_mcp.resources.entries import Entry
 
-# The first list waits this long for Mixpanel; all others answer from what is known.
+# Whoever comes first waits this long for Mixpanel; all others answer from what is known.
 FIRST_WAIT_SECONDS = 1.5
 
 # Listing funnels is one of the project's 60 queries an hour, so it happens six times at most.

@@ -19,7 +19,7 @@ from upstream import Reply
 from mixpanel_mcp.operation import Answer, Table
 from mixpanel_mcp.operations import OPERATIONS
 from mixpanel_mcp.operations.pipelines import DeletePipeline
-from mixpanel_mcp.resources import Follower, Library, Reader, TemplateCompletions
+from mixpanel_mcp.resources import Follower, Library, Reader, TemplateCompletions, listing_sources
 from mixpanel_mcp.settings import Connection, Policy, Region
 
 HOME = Connection(name="home", project_id=1, project_token=SecretStr("home-token-12345"))
@@ -135,6 +135,14 @@ async def test_completions_belong_to_the_chosen_connection() -> None:
         assert (await complete(ref, name)).values == ["of home"]
         connection = t.CompletionArgument(name="connection", value="h")
         assert (await complete(ref, connection)).values == ["home"]
+
+
+async def test_a_prompt_is_offered_the_names_of_all_connections() -> None:
+    async with company() as made:
+        made.pipelines["home"].append("of both")
+        made.pipelines["ab/road"].append("of both")
+        offered = await listing_sources(made.library)["pipeline"]("")
+    assert offered == ["of home", "of both", "of ab/road"]
 
 
 async def test_a_change_is_told_of_its_connection_alone() -> None:
