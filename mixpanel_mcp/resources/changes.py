@@ -20,6 +20,7 @@ from mixpanel_mcp.resources.entries import (
 )
 from mixpanel_mcp.resources.library import Library
 from mixpanel_mcp.resources.place import Place
+from mixpanel_mcp.sanitize import clean
 
 # Each link costs the model some sixty tokens; the whole list is in the collection's resource.
 _MOST_LINKS = 10
@@ -75,6 +76,8 @@ class Follower:
             place.learn(collection, answer)
         if collection.each not in self._library.kinds:
             return []
+        # First those whose names cannot be taken from the answer.
+        entries = sorted(entries, key=lambda each: clean(each.name) == each.name)
         return place.signs.links(collection, entries[:_MOST_LINKS])
 
     async def _changed(self, place: Place, change: Change, *, certain: bool) -> None:

@@ -105,6 +105,23 @@ async def test_each_has_a_twin_for_programs(upstream: Upstream, era: Era, uri: s
         assert document["resources"] == ["mixpanel://pipelines/a%2Fb"]
 
 
+async def test_the_twin_says_what_the_page_says_first(upstream: Upstream) -> None:
+    upstream.default = Reply(json={})
+    async with browsing(upstream.url) as browser:
+        text = await browser.read("mixpanel://funnels/7")
+        twin = json.loads(await browser.read("mixpanel://funnels/7?format=json"))
+    assert "nothing can be concluded" in twin["headline"]
+    assert twin["headline"] in text
+
+
+async def test_uris_in_the_twin_stand_where_their_rows_stand(upstream: Upstream) -> None:
+    upstream.on(JOBS, Reply(json={"1": [{"name": "n" * 501}, {"name": 5}, {"name": "fine"}]}))
+    async with browsing(upstream.url) as browser:
+        twin = json.loads(await browser.read("mixpanel://pipelines?format=json"))
+    assert [row["name"] for row in twin["data"]][1:] == [5, "fine"]
+    assert twin["resources"] == [None, None, "mixpanel://pipelines/fine"]
+
+
 async def test_project_shows_what_holds_and_no_secret(upstream: Upstream, era: Era) -> None:
     policy: dict[str, Any] = {
         "read_only": True,
