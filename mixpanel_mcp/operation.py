@@ -195,9 +195,9 @@ class Call:
         return self.project_id
 
     @property
-    def may_have_sent(self) -> bool:
-        """Whether anything had leave to go out."""
-        return bool(self._permits)
+    def permitted(self) -> Sequence[Request]:
+        """What had leave to go out, so may have been sent."""
+        return list(self._permits)
 
     async def authorize(self, requests: Sequence[Request]) -> None:
         """Put requests before the guard together, so that a person sees all that would happen."""

@@ -117,10 +117,16 @@ class Library:
         return self.places[connection]
 
     async def announce(
-        self, place: Place, collection: Collection, keys: Sequence[str] = ()
+        self,
+        place: Place,
+        collection: Collection,
+        keys: Sequence[str] = (),
+        *,
+        list_changed: bool = True,
     ) -> None:
-        """Tell clients that a list changed, and what stands under these keys."""
-        await self.announcements.publish(ResourcesListChanged())
+        """Tell clients what changed: a collection, what stands under these keys, and the list."""
+        if list_changed:
+            await self.announcements.publish(ResourcesListChanged())
         paths = [(collection.folder,), *((collection.folder, key) for key in keys)]
         for path in paths:
             address = Address(path, connection=place.name_in_uris)

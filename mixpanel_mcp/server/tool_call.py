@@ -115,24 +115,27 @@ class _ToolCall:
         except MixpanelError as error:
             call.forget_reads()
             if isinstance(error, _MAY_HAVE_HAPPENED):
-                await self._follow(arguments, None)
+                await self._follow(call, arguments, None)
             raise
         except asyncio.CancelledError:
-            if call.may_have_sent:
-                # This task may wait for nothing any more.
-                self._workshop.library.background.start(self._follow(arguments, None))
+            # This task may wait for nothing any more.
+            self._workshop.library.background.start(self._follow(call, arguments, None))
             raise
         else:
-            await self._follow(arguments, answer)
+            await self._follow(call, arguments, answer)
             return answer
         finally:
             # A raw request finds out its region from its base URL.
             self._entry.region = call.region.value
 
-    async def _follow(self, arguments: Arguments, answer: Answer | None) -> None:
+    async def _follow(self, call: Call, arguments: Arguments, answer: Answer | None) -> None:
         """Let resources know what a call found or changed."""
         self._links = await self._workshop.follower.after(
-            self._row.name, arguments, answer, self._connected.connection.name
+            self._row.name,
+            arguments,
+            answer,
+            connection=self._connected.connection.name,
+            permitted=call.permitted,
         )
 
     def _choose_connection(self) -> None:

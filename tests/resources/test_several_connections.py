@@ -8,7 +8,7 @@ from typing import Any
 
 import mcp.types as t
 import pytest
-from browsing import FUNNELS, JOBS, STATUS
+from browsing import CANCEL, FUNNELS, JOBS, STATUS
 from harness import Era
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.subscriptions import ServerEvent
@@ -16,6 +16,8 @@ from pydantic import SecretStr
 from two_projects import Pair
 from upstream import Reply
 
+from mixpanel_mcp.api.regions import Family
+from mixpanel_mcp.api.request import FORM, Request
 from mixpanel_mcp.operation import Answer, Table
 from mixpanel_mcp.operations import OPERATIONS
 from mixpanel_mcp.operations.pipelines import DeletePipeline
@@ -150,7 +152,20 @@ async def test_a_change_is_told_of_its_connection_alone() -> None:
         before = await made.library.resources()
         made.pipelines["home"] = []
         await made.follower.after(
-            "delete_pipeline", DeletePipeline(name="of home"), Answer(headline=""), "home"
+            "delete_pipeline",
+            DeletePipeline(name="of home"),
+            Answer(headline=""),
+            connection="home",
+            permitted=[
+                Request(
+                    family=Family.DATA,
+                    region=Region.US,
+                    method="POST",
+                    path=CANCEL,
+                    body=b"name=of%20home",
+                    content_type=FORM,
+                )
+            ],
         )
         after = await made.library.resources()
         await asyncio.sleep(0)
