@@ -9,7 +9,7 @@ from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mixpanel_mcp.resources.addresses import Address, AddressError, Format, parse_address
 from mixpanel_mcp.resources.announcements import Announcements
 from mixpanel_mcp.resources.background import Background
-from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Signs
+from mixpanel_mcp.resources.entries import COLLECTIONS, MOST_LISTED, Collection, Signs
 from mixpanel_mcp.resources.kinds import KINDS, Kind, kind_of
 from mixpanel_mcp.resources.place import Place, Read
 from mixpanel_mcp.resources.shelf import Shelf
@@ -147,14 +147,27 @@ class Library:
 
     def _resources(self, kind: Kind) -> list[t.Resource]:
         """A resource without a variable; once for each connection, unless all share it."""
-        names = [None] if kind.shared else [each.name_in_uris for each in self.places.values()]
-        return [
-            t.Resource(
-                uri=Address(tuple(kind.path.split("/")), connection=name).uri,
-                name=kind.name,
-                title=f"{kind.title} ({name})" if name else kind.title,
-                description=kind.description,
-                mime_type=Format.MARKDOWN.mime_type,
-            )
-            for name in names
+        places = [self.place(None)] if kind.shared else self.places.values()
+        return [self._resource(kind, place) for place in places]
+
+    def _resource(self, kind: Kind, place: Place) -> t.Resource:
+        name = None if kind.shared else place.name_in_uris
+        return t.Resource(
+            uri=Address(tuple(kind.path.split("/")), connection=name).uri,
+            name=kind.name,
+            title=f"{kind.title} ({name})" if name else kind.title,
+            description=kind.description + self._left_out(kind, place),
+            mime_type=Format.MARKDOWN.mime_type,
+        )
+
+    def _left_out(self, kind: Kind, place: Place) -> str:
+        """What to know of a collection of which the list has not all."""
+        shelves = [
+            shelf for at, each, shelf in self._shelves() if at is place and each.whole is kind
         ]
+        if all(len(shelf.entries) <= MOST_LISTED for shelf in shelves):
+            return ""
+        return (
+            f" The list has the first {MOST_LISTED} of them as entries of their own: completion "
+            "and ?format=json know more."
+        )

@@ -252,9 +252,14 @@ async def test_many_pipelines_are_bounded(upstream: Upstream) -> None:
     upstream.always(JOBS, Reply(json={"1": many}))
     upstream.always(FUNNELS, Reply(json=[]))
     async with browsing(upstream.url) as browser:
-        assert len(await browser.listed()) == len(STATIC) + 500
+        listed = await browser.listed()
+        beyond = await browser.completed("mixpanel://pipelines/{name}", "name", "trip-69")
         links = (await browser.call("list_pipelines")).raw.content[1:]
         text = await browser.read("mixpanel://pipelines")
+    assert len(listed) == len(STATIC) + 500
+    assert "first 500" in (listed["mixpanel://pipelines"].description or "")
+    assert "first" not in (listed["mixpanel://funnels"].description or "")
+    assert beyond == ["trip-69", *(f"trip-{number}" for number in range(690, 700))]
     assert len(links) == 10
     assert len(text.encode()) < 20_000
     assert "more rows are left out here" in text
