@@ -36,7 +36,7 @@ class Library:
             read: runs one of the reading operations.
         """
         self.background = Background()
-        self.announcements = Announcements(self.background)
+        self.announcements = Announcements(self.background, lambda uri: self.find(uri)[0].uri)
         self.kinds = [kind for kind in KINDS if kind.is_offered(offered)]
         redact = redactor(connections)
         self.places = {

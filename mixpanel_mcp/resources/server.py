@@ -46,7 +46,7 @@ class ResourceServer(MCPServer):
             subscriptions=library.announcements,
             middleware=[
                 *middleware,
-                library.announcements.serve_older,
+                library.announcements.serve,
                 self._say_how_fresh,
             ],
             cache_hints=_CACHE_HINTS,

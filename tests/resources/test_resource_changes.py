@@ -175,6 +175,15 @@ async def test_a_read_that_a_client_cancelled_is_not_announced(
     assert browser.notices.told.count(LIST_CHANGED) == 1
 
 
+async def _follow(browser: Browser, era: Era, uri: str) -> None:
+    if era == "legacy":
+        params = t.SubscribeRequestParams(uri=uri)
+        await browser.client.session.send_request(t.SubscribeRequest(params=params), t.EmptyResult)
+        return
+    async with browser.client.listen(resource_subscriptions=(uri,)):
+        pass
+
+
 async def _cancelled(browser: Browser, mixpanel: Upstream, tool: str, **arguments: Any) -> None:
     """Begin a call, see it arrive at Mixpanel, and want it no more."""
     before = len(mixpanel.requests)
@@ -278,12 +287,18 @@ async def test_older_clients_subscribe_and_leave(mixpanel: Upstream) -> None:
     assert browser.notices.told == [LIST_CHANGED, LIST_CHANGED, spelled]
 
 
-@pytest.mark.parametrize("uri", ["https://mixpanel.com/x", "mixpanel://pipelines/100%"])
-async def test_a_subscription_to_nothing_is_refused(mixpanel: Upstream, uri: str) -> None:
-    async with browsing(mixpanel.url, "legacy") as browser:
-        params = t.SubscribeRequestParams(uri=uri)
+async def test_newer_clients_hear_of_what_they_spelled_differently(mixpanel: Upstream) -> None:
+    async with browsing(mixpanel.url, follow=("mixpanel://pipelines/two%2f%25",)) as browser:
+        await browser.call("delete_pipeline", name="two/%", confirm=True)
+        await browser.notices.until(TWO)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://mixpanel.com/x", "file:///x", "mixpanel://pipelines/100%", "mixpanel://nope"],
+)
+async def test_a_subscription_to_nothing_is_refused(mixpanel: Upstream, era: Era, uri: str) -> None:
+    async with browsing(mixpanel.url, era) as browser:
         with pytest.raises(MCPError) as caught:
-            await browser.client.session.send_request(
-                t.SubscribeRequest(params=params), t.EmptyResult
-            )
+            await _follow(browser, era, uri)
     assert caught.value.error.code == t.INVALID_PARAMS

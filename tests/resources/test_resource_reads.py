@@ -48,6 +48,7 @@ async def test_a_funnel_is_its_report_of_the_last_30_days(upstream: Upstream, er
     assert len(upstream.requests) == 1
     assert text.startswith("# Funnel 7\n\nFunnel 7: 12 of 30 entries (40.0%) finished all 2 steps.")
     assert r"| `2026-01-01` |  | 2 | `Sign \| up` | 12 | 0.4 | 0.4 |  |" in text
+    assert "Note: these 30 days end today in UTC; in the project's" in text
     assert f"from date {query['from_date']}, to date {query['to_date']}" in text
 
 
