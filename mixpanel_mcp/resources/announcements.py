@@ -110,8 +110,7 @@ class Announcements(InMemorySubscriptionBus):
     def _canonical_filter(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """The filter with URIs as changes are announced; the SDK judges all else about it."""
         wanted = (params or {}).get("notifications")
-        uris = wanted.get("resourceSubscriptions") if is_object(wanted) else None
-        if not is_list(uris):
+        if not is_object(wanted) or not is_list(uris := wanted.get("resourceSubscriptions")):
             return params
         spelled = [self._canonical(uri) if isinstance(uri, str) else uri for uri in uris]
         return {**(params or {}), "notifications": {**wanted, "resourceSubscriptions": spelled}}
