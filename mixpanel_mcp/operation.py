@@ -286,6 +286,11 @@ class Call:
             raise not_configured(self.connection)
         return self.project_id
 
+    @property
+    def permitted(self) -> Sequence[Request]:
+        """What had leave to go out, so may have been sent."""
+        return list(self._permits)
+
     async def authorize(self, requests: Sequence[Request]) -> None:
         """Put requests before the guard together, so that a person sees all that would happen."""
         permits = await self._guard.permit(requests)

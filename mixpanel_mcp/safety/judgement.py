@@ -236,7 +236,7 @@ def _group_id(record: Mapping[str, Any]) -> str:
 
 def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    summary, destination, untold = describe_create(_pipeline_fields(payload))
+    summary, destination, untold = describe_create(pipeline_fields(payload))
     return Judgement(
         Effect.IRREVERSIBLE,
         Repeat.UNSAFE,
@@ -248,16 +248,16 @@ def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement
 
 def _pipeline_edit(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    summary, untold = describe_edit(_pipeline_fields(payload))
+    summary, untold = describe_edit(pipeline_fields(payload))
     return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, summary, untold=untold)
 
 
 def _pipeline_cancel(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_cancel(_pipeline_fields(payload)))
+    return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_cancel(pipeline_fields(payload)))
 
 
-def _pipeline_fields(payload: Payload) -> dict[str, list[str]]:
+def pipeline_fields(payload: Payload) -> dict[str, list[str]]:
     """All values of each field, from the form, the query, or a JSON object in their place."""
     fields: dict[str, list[str]] = {}
     in_json = [item for document in objects_in(payload.records) for item in document.items()]
