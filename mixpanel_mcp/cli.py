@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pydantic import SecretStr
 
 from mixpanel_mcp import __version__, doctor
+from mixpanel_mcp.commands.arguments import IMPORT_FLAGS, add_import
+from mixpanel_mcp.commands.export_arguments import EXPORT_FLAGS, add_export
 from mixpanel_mcp.logs import log_to_stderr
 from mixpanel_mcp.sanitize import clean
 from mixpanel_mcp.settings import (
@@ -37,26 +39,15 @@ from mixpanel_mcp.settings import (
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox import RunningSandbox
 
-_COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "export")
+_COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "import", "export")
 _SWITCHES = {"read_only"}
 _OWN_FLAGS = {
     "serve": ("--sandbox",),
     "sandbox": ("--port", "--empty", "--data", "--id-merge", "--limits"),
     "doctor": ("--json",),
     "tools": ("--json", "--origins", "--write-readme"),
-    "export": (
-        "--from-date",
-        "--to-date",
-        "--out",
-        "--format",
-        "--event",
-        "--where",
-        "--deduplicate",
-        "--column",
-        "--project-id",
-        "--connection",
-        "--json",
-    ),
+    "import": IMPORT_FLAGS,
+    "export": EXPORT_FLAGS,
 }
 _FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65535
@@ -84,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _sandbox(options, faults)
         case "doctor":
             _doctor(options, faults)
+        case "import":
+            _import(options, faults)
         case "export":
             _export(options, faults)
         case _:
@@ -121,7 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     examination.formatter_class = argparse.RawDescriptionHelpFormatter
     examination.epilog = doctor.__doc__
 
-    _add_export(commands)
+    add_import(_command(commands, "import", "import events from files"))
+    add_export(_command(commands, "export", "download raw events into files"))
 
     tools = _command(commands, "tools", "list the tools that the settings leave")
     _add_policy(tools)
@@ -129,40 +123,6 @@ def _parser() -> argparse.ArgumentParser:
     tools.add_argument("--origins", action="store_true", help="print the origins in use as JSON")
     tools.add_argument("--write-readme", action="store_true", help="write README.md's tool table")
     return parser
-
-
-def _add_export(commands: Any) -> None:
-    export = _command(commands, "export", "download raw events into files")
-    export.add_argument("--from-date", metavar="DAY", help="first day, YYYY-MM-DD")
-    export.add_argument("--to-date", metavar="DAY", help="last day, included")
-    export.add_argument(
-        "--out", metavar="PATH", help="a file; a folder if it is one or ends in /: a file a day"
-    )
-    export.add_argument(
-        "--format", choices=("ndjson", "ndjson.gz", "parquet"), help="by default as PATH ends"
-    )
-    export.add_argument("--event", action="append", metavar="NAME", help="only this one (again)")
-    export.add_argument("--where", metavar="EXPRESSION", help="only events for which it is true")
-    export.add_argument("--deduplicate", action="store_true", help="each event once")
-    export.add_argument(
-        "--column",
-        action="append",
-        metavar="NAME:TYPE",
-        help="a property as a column of parquet: text, number, boolean or time (again)",
-    )
-    export.add_argument("--project-id", type=int, metavar="ID", help="not the connection's")
-    export.add_argument("--connection", metavar="NAME", help="not the first one")
-    export.add_argument("--json", action="store_true", help="the outcome for programs")
-    export.formatter_class = argparse.RawDescriptionHelpFormatter
-    export.epilog = _EXPORT_CODES
-
-
-_EXPORT_CODES = """exit codes:
-  0    everything that was asked for is there, proved to its end
-  1    something is missing; the same command goes on from there
-  2    the arguments or the settings are wrong: nothing was sent
-  130  interrupted; the same command goes on from there
-"""
 
 
 def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
@@ -340,6 +300,47 @@ def _doctor(options: argparse.Namespace, faults: Sequence[str]) -> None:
     raise SystemExit(130)
 
 
+def _import(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    # Next to nothing here makes cycles, and looking for them takes a tenth of the time.
+    gc.disable()
+    settings = _settings(options, faults)
+    chosen = [
+        each
+        for each in settings.connections
+        if each.name == (options.connection or settings.connection.name)
+    ]
+    if not chosen:
+        names = ", ".join(each.name for each in settings.connections)
+        _stop([f"--connection: there is no such one; there are {names}"])
+    import anyio
+
+    from mixpanel_mcp.commands.file_import import INTERRUPTED, Order, import_from_command_line
+
+    _start_log(settings.policy)
+    order = Order(
+        files=options.files,
+        mapping=dict(options.mapping),
+        default_event=options.default_event,
+        dry_run=options.dry_run,
+        confirm=options.confirm,
+        project_id=options.project_id,
+    )
+    policy = settings.policy
+    if options.rate is not None:
+        policy = policy.model_copy(update={"import_rate": options.rate})
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    gc.freeze()
+    gc.enable()
+    with suppress(KeyboardInterrupt):
+        outcome = anyio.run(import_from_command_line, chosen[0], policy, order, say)
+        print(json.dumps(outcome.data, ensure_ascii=False) if options.json else outcome.text)
+        raise SystemExit(outcome.code)
+    raise SystemExit(INTERRUPTED)
+
+
 def _tools(options: argparse.Namespace, faults: Sequence[str]) -> None:
     settings = _settings(options, faults)
     from mixpanel_mcp import catalog
@@ -374,8 +375,8 @@ def _export(options: argparse.Namespace, faults: Sequence[str]) -> None:
     gc.disable()  # as in _serve
     import anyio
 
-    from mixpanel_mcp import exporting
     from mixpanel_mcp.api.errors import MixpanelError, RefusedError
+    from mixpanel_mcp.commands import exporting
 
     try:
         settings = load_settings(os.environ, faults=faults)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from mixpanel_mcp.operation import Effect, Operation
+from mixpanel_mcp.prompts import offered_prompts
 from mixpanel_mcp.sanitize import listed
 from mixpanel_mcp.settings import Confirmation, Policy
 
@@ -61,6 +62,7 @@ def instructions(rows: Sequence[Operation], policy: Policy, connections: Sequenc
         *_connections(connections),
         *_limits(rows, policy),
         *_starts(names, policy.tool_prefix),
+        _besides(names),
         "Names of events, properties and values are case-sensitive, and an unknown name is no "
         "error but an empty answer: take names from answers or from the person.",
         "Dates are YYYY-MM-DD, both ends included, in the project's time zone unless scope says "
@@ -103,6 +105,15 @@ def _starts(names: set[str], prefix: str) -> Iterable[str]:
     starts = [f"{prefix}{tool} ({what})" for tool, what in _STARTS.items() if tool in names]
     if starts:
         yield f"Start with {' or '.join(starts)}: other tools take the names and ids found there."
+
+
+def _besides(names: set[str]) -> str:
+    prompts = " Prompts walk a person through common tasks." if offered_prompts(names) else ""
+    return (
+        "Resources to read: mixpanel://project (what is allowed here), "
+        "mixpanel://guide/expressions (before where and on), mixpanel://guide/events (before "
+        f"events).{prompts}"
+    )
 
 
 def _budget(names: set[str], cache_seconds: float) -> Iterable[str]:

@@ -16,6 +16,7 @@ sends through `call`, and nothing leaves before the guard behind it has read the
 danger is decided on what would be sent, not on who sends it.
 """
 
+import hashlib
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +28,7 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from mixpanel_mcp.api.client import MixpanelClient, not_configured
+from mixpanel_mcp.api.errors import RefusedError
 from mixpanel_mcp.api.replies import EncodedBody, Reply
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.api.retry import Deadline
@@ -138,13 +140,102 @@ class Permit:
     """Whom Mixpanel counts it for."""
 
 
+# Properties by which data says whose project it is for, in small letters. A record without any of
+# them is to the guard as every other one of its event.
+TOKEN_NAMES = frozenset({"token", "$token", "api_key", "project_token"})
+
+
 class Guard(Protocol):
     """Reads requests before they leave; raises what stops them."""
 
     async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]: ...
 
+    def preview(self, request: Request) -> Permit:
+        """Judge a request, without effect on what is asked later."""
+        ...
+
+    def weigh(self, request: Request, count: int) -> Permit:
+        """Judge a request that stands for `count` records; what stops it at once is raised.
+
+        Whatever was weighed is permitted by `permit_weighed` together, or not at all.
+        """
+        ...
+
+    def weighed(self) -> str | None:
+        """What of all that was weighed somebody has to agree to."""
+        ...
+
+    async def permit_weighed(self, fingerprint: str) -> None:
+        """Ask for all that was weighed; the yes is good for what has this fingerprint."""
+        ...
+
 
 Progress = Callable[[float, float | None, str], Awaitable[None]]
+
+
+class Load:
+    """Bodies that go out one after another, known to the guard by a digest each.
+
+    They are judged while they are made, by requests that stand for their records; none goes out
+    before `authorize`, and none that was not judged.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._repeats: dict[bytes, Repeat] = {}
+        self._all = hashlib.sha256()
+        self._permitted = False
+
+    def weigh(self, request: Request, count: int) -> Permit:
+        """Judge a request that stands for `count` records.
+
+        Raises:
+            RefusedError: a rule forbids it, whoever agrees.
+        """
+        return self._guard.weigh(request, count)
+
+    def asks(self) -> str | None:
+        """What somebody has to agree to, so far."""
+        return self._guard.weighed()
+
+    def is_harmless(self, request: Request) -> bool:
+        """Whether the guard takes a request for an addition that can be repeated."""
+        permit = self._guard.preview(request)
+        return permit.effect is Effect.ADDS and permit.repeat is Repeat.SAFE
+
+    def add(self, body: bytes, repeat: Repeat) -> None:
+        """Enter a body as it will go out, whose records were weighed."""
+        if self._permitted:
+            raise RefusedError("Nothing more can be added to what was permitted.")
+        digest = hashlib.sha256(body).digest()
+        self._all.update(digest)
+        self._repeats[digest] = repeat
+
+    def divide(self, body: bytes, parts: Sequence[bytes]) -> None:
+        """Let parts go out in the place of a body; they hold its records and no others."""
+        repeat = self.permit_of(body).repeat
+        self._repeats.update((hashlib.sha256(part).digest(), repeat) for part in parts)
+
+    async def authorize(self) -> None:
+        """Put everything before the guard.
+
+        Raises:
+            RefusedError: a person did not agree.
+            ConfirmationRequiredError: somebody has to agree first.
+        """
+        await self._guard.permit_weighed(self._all.hexdigest())
+        self._permitted = True
+
+    def permit_of(self, body: bytes) -> Permit:
+        """The leave for a body.
+
+        Raises:
+            RefusedError: it was not judged, or not permitted.
+        """
+        repeat = self._repeats.get(hashlib.sha256(body).digest())
+        if repeat is None or not self._permitted:
+            raise RefusedError("Nothing was sent: this is not what was judged and permitted.")
+        return Permit(Effect.ADDS, repeat)
 
 
 class Call:
@@ -177,6 +268,7 @@ class Call:
         self._reads: list[Request] = []
         self._guard = guard
         self._permits: dict[Request, Permit] = {}
+        self._load: Load | None = None
         self._deadline: Deadline | None = None
 
     @property
@@ -194,6 +286,11 @@ class Call:
             raise not_configured(self.connection)
         return self.project_id
 
+    @property
+    def permitted(self) -> Sequence[Request]:
+        """What had leave to go out, so may have been sent."""
+        return list(self._permits)
+
     async def authorize(self, requests: Sequence[Request]) -> None:
         """Put requests before the guard together, so that a person sees all that would happen."""
         permits = await self._guard.permit(requests)
@@ -202,6 +299,25 @@ class Call:
     def divide(self, request: Request, parts: Sequence[Request]) -> None:
         """Let the parts of an authorized request go out in its place."""
         self._permits.update(dict.fromkeys(parts, self._permits[request]))
+
+    def begin_load(self) -> "Load":
+        """Begin to collect more than memory holds, to be judged piece by piece and sent after."""
+        self._load = Load(self._guard)
+        return self._load
+
+    async def send_load(self, request: Request) -> Reply:
+        """Send a part of the load, with the whole time of a write for itself.
+
+        Raises:
+            RefusedError: its body is not one that was judged, or nobody permitted it yet.
+        """
+        if self._load is None:
+            raise RefusedError("Nothing was sent: nothing was put before the guard.")
+        permit = self._load.permit_of(request.body)
+        deadline = Deadline(self.policy.write_seconds, self.client.pacing)
+        return await self.client.send(
+            request, project=permit.project, repeat=permit.repeat, deadline=deadline
+        )
 
     async def read(self, request: Request) -> Reply:
         """Send a read, unless an equal one is under way or its reply is still kept."""

@@ -67,12 +67,18 @@ _PASSTHROUGH = [
     "project_id",  # ours: the project that a service account works on
 ]
 
+# What we add to the document: where `file` can stand in place of records, they are optional.
+FROM_FILES: dict[str, set[str]] = {
+    "import_events": {"file", "mapping", "default_event", "dry_run"},
+    "update_multiple_profiles": {"file", "dry_run"},
+}
+
 # Tool: (required, optional). What the document calls optional but Mixpanel needs is required.
 SEED_INPUTS: dict[str, tuple[list[str], list[str]]] = {
     "track_events": (["events"], ["use_project_token", "ip", "verbose", "redirect", "img"]),
-    "import_events": (["events"], ["use_project_token", "project_id"]),
+    "import_events": ([], ["events", "use_project_token", "project_id"]),
     "create_profile": (["properties"], ["verbose", "redirect"]),
-    "update_multiple_profiles": (["properties_to_update"], ["verbose", "redirect"]),
+    "update_multiple_profiles": ([], ["properties_to_update", "verbose", "redirect"]),
     "delete_profile": (["delete_profiles"], ["verbose", "redirect"]),
     "query_profiles": (
         [],

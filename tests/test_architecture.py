@@ -16,8 +16,8 @@ FLOORS = [
     "cli",
     "demo",
     "doctor",
+    "commands",
     "catalog",
-    "exporting",
     "transports",
     "server",
     "schemas",
@@ -161,7 +161,9 @@ def test_analytics_knows_neither_http_nor_mcp() -> None:
     assert libraries.isdisjoint({"httpx", "mcp", "starlette", "uvicorn", "urllib"})
 
 
-@pytest.mark.parametrize("room", ["api", "doctor", "operations", "safety", "files", "settings"])
+@pytest.mark.parametrize(
+    "room", ["api", "commands", "doctor", "operations", "safety", "files", "settings"]
+)
 def test_nothing_below_the_command_line_prints(room: str) -> None:
     folder = PACKAGE / room
     for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{room}.py"]:
@@ -188,6 +190,11 @@ def _loaded_after(code: str) -> set[str]:
 
 def test_the_command_line_starts_without_mcp_and_everything_heavy() -> None:
     assert _loaded_after("import mixpanel_mcp.cli").isdisjoint({"mcp", "mcp_types", *HEAVY})
+
+
+def test_an_import_on_the_command_line_starts_without_mcp() -> None:
+    loaded = _loaded_after("import mixpanel_mcp.commands.file_import")
+    assert loaded.isdisjoint({"mcp", "mcp_types", *HEAVY})
 
 
 def test_building_the_server_loads_nothing_that_only_calls_need() -> None:

@@ -91,6 +91,20 @@ async def test_what_is_not_offered_is_not_promised(connect: Connect) -> None:
         assert absent not in text
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_resources_and_prompts_that_are_named_are_there(
+    connect: Connect, policy: str
+) -> None:
+    async with connect(**POLICIES[policy]) as tools:
+        text = _read(tools)
+        prompts = (await tools.client.list_prompts()).prompts
+        named = re.findall(r"mixpanel://[a-z/]+", text)
+        for uri in named:
+            assert (await tools.client.read_resource(uri)).contents
+    assert len(named) == 3
+    assert ("Prompts" in text) == bool(prompts)
+
+
 def test_every_tool_is_an_ability_of_some_kind() -> None:
     """A tool that nobody mentioned in the abilities would leave a server of its own without any."""
     for tool in EVERY_TOOL:

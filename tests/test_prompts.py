@@ -162,6 +162,7 @@ async def test_an_unknown_prompt_is_answered_with_those_there_are(
         ("a\u2028b\u202ec\u200bd\x00e\U000e0041", '"a bcde"'),
         ("back\\slash", r'"back\\slash"'),
         ("купить 🛒", '"купить 🛒"'),
+        ("  lead  ", '"  lead  "'),
         ("{event} {0} $event %s", '"{event} {0} $event %s"'),
         ("x" * 600, f'"{"x" * 500}" (cut: 100 more characters were given)'),
     ],

@@ -1,7 +1,7 @@
 """The shared client: region, credentials, deadlines and retries for every request there is."""
 
 import base64
-import gzip
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +14,7 @@ from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.attempts import counted, logged
 from mixpanel_mcp.api.budget import Budget
 from mixpanel_mcp.api.cache import Answered, ReadCache
+from mixpanel_mcp.api.pace import IngestionPace
 from mixpanel_mcp.api.regions import origin
 from mixpanel_mcp.api.replies import (
     EncodedBody,
@@ -35,6 +36,7 @@ from mixpanel_mcp.api.retry import (
     pause_that_fits,
     wanted,
 )
+from mixpanel_mcp.files.packing import packer
 from mixpanel_mcp.settings import CONNECTION_PREFIX, DEFAULT_CONNECTION, Connection
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class MixpanelClient:
         self.connection = connection
         self.pacing = pacing or Pacing()
         self.budget = Budget(self.pacing)
+        self.pace = IngestionPace(self.pacing)
         self._cache = ReadCache(cache_seconds, self.pacing.clock)
         self._opened: Transport | None = None
 
@@ -209,7 +212,7 @@ class MixpanelClient:
         url = origin(self.connection, request.region, request.family) + request.path
         if request.query:
             url += "?" + urlencode(request.query)
-        body = gzip.compress(request.body, 6, mtime=0) if request.compress else request.body
+        body = packer()(request.body) if request.compress else request.body
         headers = [*_headers(request), *credential]
         transport = self._transport()
         async with transport.exchange(request.method, url, headers, body, seconds) as response:
@@ -331,7 +334,10 @@ def _last_word(
     request: Request, repeat: Repeat, failed: AttemptFailedError, waited: str, spent: str
 ) -> errors.MixpanelError:
     if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
-        return failure(request, failed.reply, waited=waited, spent=spent)
+        error = failure(request, failed.reply, waited=waited, spent=spent)
+        if isinstance(error, errors.RateLimitedError):
+            error.asked_seconds = retry_after_seconds(failed.reply.headers, time.time())
+        return error
     if failed.outcome is Outcome.NEVER_SENT:
         return errors.UnreachableError(
             f"Nothing was sent: Mixpanel could not be reached for {request.shown}. "

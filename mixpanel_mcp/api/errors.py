@@ -93,7 +93,12 @@ class TooLargeError(RejectedError):
 
 
 class RateLimitedError(RejectedError):
-    """429, after the retries that the deadline allowed."""
+    """429, after the retries that the deadline allowed.
+
+    `asked_seconds` is the pause that Mixpanel asked for, where it did.
+    """
+
+    asked_seconds: float | None = None
 
 
 class UnavailableError(FailedError):

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, TypeGuard
 from urllib.parse import urlencode
@@ -14,6 +14,7 @@ from mixpanel_mcp.settings import Region
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -54,8 +55,9 @@ class Request:
     """One HTTP request. `path` is whole (with `/api/2.0` and the like) and percent-encoded.
 
     `body` is what the safety rules read; with `compress` it is gzipped on the way out.
-    `timeout_seconds` bounds one attempt, and `retry` replaces the shared retry rules. `verbatim`
-    says that equal arguments make an equal body: nothing such as the time was filled in.
+    `timeout_seconds` bounds one attempt, and `retry` replaces the shared retry rules: it is no part
+    of what is asked, so requests that differ in nothing else are equal. `verbatim` says that equal
+    arguments make an equal body: nothing such as the time was filled in.
     """
 
     family: Family
@@ -70,7 +72,7 @@ class Request:
     compress: bool = False
     accept_gzip: bool = True
     timeout_seconds: float | None = None
-    retry: RetryRules | None = None
+    retry: RetryRules | None = field(default=None, compare=False)
     verbatim: bool = False
 
     @property

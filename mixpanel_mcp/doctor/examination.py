@@ -8,7 +8,6 @@ import anyio
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.probe import Instruments, Seen, probe
 from mixpanel_mcp.api.retry import Pacing
-from mixpanel_mcp.doctor import Ailment
 from mixpanel_mcp.doctor.conclusions import (
     account_checks,
     clock_check,
@@ -32,24 +31,30 @@ from mixpanel_mcp.settings import Connection, Region, Settings
 
 
 async def examine(settings: Settings, instruments: Instruments | None = None) -> Report:
-    """Try every credential, one connection after the other.
+    """Try every credential of all connections side by side.
 
-    Each takes two rounds of the instruments' deadline at most.
+    It takes two rounds of the instruments' deadline at most.
     """
     instruments = instruments or Instruments()
     others = [token.get_secret_value() for token in settings.policy.allowed_tokens]
     redact = redactor(settings.connections, others).text
-    checks: list[Check] = []
-    for connection in settings.connections:
+    found: dict[str, list[Check]] = {}
+
+    async def examine_one(connection: Connection) -> None:
         client = MixpanelClient(connection, Pacing(now=instruments.now))
         alone = settings.with_connection(connection)
         try:
-            found = await _Examination(alone, client, instruments, redact).checks()
+            checks = await _Examination(alone, client, instruments, redact).checks()
         finally:
             await client.close()
         whose = connection.name if settings.several else None
-        checks += [replace(check, connection=whose) for check in found]
-    return Report(checks).redacted(lambda text: redact(clean(text)))
+        found[connection.name] = [replace(check, connection=whose) for check in checks]
+
+    async with anyio.create_task_group() as group:
+        for connection in settings.connections:
+            group.start_soon(examine_one, connection)
+    in_order = [check for each in settings.connections for check in found[each.name]]
+    return Report(in_order).redacted(lambda text: redact(clean(text)))
 
 
 class _Examination:
@@ -83,9 +88,8 @@ class _Examination:
         if region is not None:
             seen = [without_blame(finding, elsewhere=False) for finding in here]
         else:
-            seen = account_checks(self._connection, here, projects)
-            if all(check.ailment is not Ailment.WRONG_TOKEN for check in seen):
-                seen += token_check(self._connection, projects)
+            seen = account_checks(self._settings, here, projects)
+            seen += token_check(self._connection, projects, seen)
         return [
             *configured,
             proxy_check(self._connection, [*here, *elsewhere]),

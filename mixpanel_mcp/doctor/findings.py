@@ -22,29 +22,27 @@ _OBSTACLES = {
     ),
     Obstacle.DNS: (
         Ailment.DNS,
-        "Check the network, the name service and, where it is set, the spelling of "
-        "MIXPANEL_BASE_URL.",
+        "Check the network, the name service and, where it is set, the spelling of {base_url}.",
     ),
     Obstacle.TLS: (
         Ailment.TLS,
         "Check the local clock, and whether a proxy or a virus scanner reads along: its "
-        "certificate is trusted when SSL_CERT_FILE names it. MIXPANEL_BASE_URL must name an "
+        "certificate is trusted when SSL_CERT_FILE names it. {base_url} must name an "
         "address that speaks TLS.",
     ),
     Obstacle.UNREACHABLE: (
         Ailment.UNREACHABLE,
-        "Check the network, firewalls, the proxy if there is one, and MIXPANEL_BASE_URL where it "
+        "Check the network, firewalls, the proxy if there is one, and {base_url} where it "
         "is set; Mixpanel needs port 443.",
     ),
     Obstacle.GARBLED: (
         Ailment.ODD_REPLY,
-        "Something else answers in Mixpanel's place: check MIXPANEL_BASE_URL, proxies and captive "
+        "Something else answers in Mixpanel's place: check {base_url}, proxies and captive "
         "portals.",
     ),
 }
-_ODD = _OBSTACLES[Obstacle.GARBLED][1]
-_ROLES = {
-    Family.INGESTION: "The lookup tables",
+NEEDS_ROLE = {
+    Family.INGESTION: "Reading the lookup tables",
     Family.DATA: "Exporting",
     Family.QUERY: "Querying",
     Family.APP: "The app API",
@@ -92,16 +90,20 @@ def judge(
     )
     if seen.reply is None:
         ailment, advice = _OBSTACLES[seen.obstacle or Obstacle.UNREACHABLE]
+        advice = advice.format(base_url=connection.place("base_url"))
         return Finding(question, seen, blank.failed(ailment, seen.why, advice))
     reason = redact(reason_of(seen.reply))
     said = f"; Mixpanel says {quoted(reason, 200)}" if reason else ""
     of_token = request.credential is Credential.PROJECT_TOKEN
     of_this = _of_token if of_token else _of_account
-    check = _of_any(blank, question, seen, said) or of_this(blank, question, seen.reply, said)
+    check = _of_any(connection, blank, question, seen, said)
+    check = check or of_this(connection, blank, question, seen.reply, said)
     return Finding(question, seen, check)
 
 
-def _of_any(blank: Check, question: Question, seen: Seen, said: str) -> Check | None:
+def _of_any(
+    connection: Connection, blank: Check, question: Question, seen: Seen, said: str
+) -> Check | None:
     """What a status means, whoever asked."""
     reply, request = seen.reply, question.request
     status = reply.status if reply else 0
@@ -119,11 +121,17 @@ def _of_any(blank: Check, question: Question, seen: Seen, said: str) -> Check | 
         )
     if status < 300 and not (reply is not None and question.looks_right(reply)):
         odd = f"{head}, but not what Mixpanel answers there"
-        return blank.failed(Ailment.ODD_REPLY, odd, _ODD)
+        return blank.failed(Ailment.ODD_REPLY, odd, _check_way(connection))
     if 300 <= status < 400:
         odd = f"{head}: a redirect, which is never followed"
-        return blank.failed(Ailment.ODD_REPLY, odd, _ODD)
+        return blank.failed(Ailment.ODD_REPLY, odd, _check_way(connection))
     return None
+
+
+def _check_way(connection: Connection) -> str:
+    """What to do where something else than Mixpanel answers."""
+    _, advice = _OBSTACLES[Obstacle.GARBLED]
+    return advice.format(base_url=connection.place("base_url"))
 
 
 def _rate_limited(blank: Check, question: Question, seen: Seen, said: str) -> Check:
@@ -134,17 +142,20 @@ def _rate_limited(blank: Check, question: Question, seen: Seen, said: str) -> Ch
     )
 
 
-def _of_account(blank: Check, question: Question, reply: Reply, said: str) -> Check:
+def _of_account(
+    connection: Connection, blank: Check, question: Question, reply: Reply, said: str
+) -> Check:
     status, family = reply.status, question.request.family
     head = f"refused (HTTP {status})"
+    where = "" if family is Family.APP else f" in project {connection.project_id}"
     match status:
         case 401:
             return blank.failed(
                 Ailment.BAD_SECRET,
                 f"{head}: name or secret are not accepted{said}",
-                "Check MIXPANEL_USERNAME and MIXPANEL_PASSWORD (Mixpanel: Organization Settings > "
-                "Service Accounts); the account may also have expired. A lost secret cannot be "
-                "shown again: make a new service account.",
+                f"Check {connection.place('username')} and {connection.place('password')} "
+                "(Mixpanel: Organization Settings > Service Accounts); the account may also have "
+                "expired. A lost secret cannot be shown again: make a new service account.",
             )
         case 402:
             return blank.failed(
@@ -156,23 +167,28 @@ def _of_account(blank: Check, question: Question, reply: Reply, said: str) -> Ch
         case 403:
             return blank.failed(
                 Ailment.ROLE,
-                f"{head}: the service account's role may not do this{said}",
-                f"{_ROLES[family]} needs a higher role in the project: raise it under Project "
+                f"{head}: the service account may not do this{where}{said}",
+                f"{NEEDS_ROLE[family]} needs a higher role in the project: raise it under Project "
                 "Settings > Service Accounts. Importing and pipelines need Admin or Owner.",
             )
         case 400 | 404:
             return blank.failed(
                 Ailment.WRONG_PROJECT,
                 f"{head}: it does not know the project or data view{said}",
-                "Check MIXPANEL_PROJECT_ID and MIXPANEL_WORKSPACE_ID (Mixpanel: Project Settings).",
+                f"Check {connection.place('project_id')} and {connection.place('workspace_id')} "
+                "(Mixpanel: Project Settings).",
             )
         case _ if status < 300:
             return blank.passed("accepted")
         case _:
-            return blank.failed(Ailment.ODD_REPLY, f"{head} for no known reason{said}", _ODD)
+            return blank.failed(
+                Ailment.ODD_REPLY, f"{head} for no known reason{said}", _check_way(connection)
+            )
 
 
-def _of_token(blank: Check, question: Question, reply: Reply, said: str) -> Check:
+def _of_token(
+    connection: Connection, blank: Check, question: Question, reply: Reply, said: str
+) -> Check:
     del question
     head = f"refused (HTTP {reply.status})"
     match reply.status:
@@ -180,7 +196,8 @@ def _of_token(blank: Check, question: Question, reply: Reply, said: str) -> Chec
             return blank.failed(
                 Ailment.WRONG_TOKEN,
                 f"{head}: no project of this region has this token{said}",
-                "Copy MIXPANEL_PROJECT_TOKEN again (Mixpanel: Project Settings > Access Keys).",
+                f"Copy {connection.place('project_token')} again (Mixpanel: Project "
+                "Settings > Access Keys).",
             )
         case status if status < 300:
             return blank.passed("accepted, which does not say whose token it is")

@@ -71,9 +71,10 @@ def region_check(
     here = connection.region.value
     blank = Check(name="region", detail="")
     if connection.base_url is not None:
+        place = connection.place("base_url")
         return blank.warned(
-            "MIXPANEL_BASE_URL is set, so other regions cannot be tried",
-            "MIXPANEL_BASE_URL replaces every region's hosts: if the project's region is in "
+            f"{place} is set, so other regions cannot be tried",
+            f"{place} replaces every region's hosts: if the project's region is in "
             "doubt, run the doctor once without it.",
         )
     if region is not None:
@@ -84,12 +85,32 @@ def region_check(
         return blank.failed(
             Ailment.WRONG_REGION,
             f"{here} does not, but {region.value} accepts the service account{what}",
-            f"Set MIXPANEL_REGION={region.value}.",
+            _how_to_set(connection, region),
         )
-    others = " and ".join(finding.question.request.region.value for finding in elsewhere)
-    if all(finding.status in {*_REFUSALS, 200} for finding in elsewhere):
-        return blank.passed(f"not the cause: {others} do not know them either")
-    return blank.warned(f"not every other region gave an answer ({others})")
+    silent = [finding for finding in elsewhere if not _is_told(finding)]
+    if silent:
+        return blank.warned(
+            f"perhaps the cause: nothing was learnt of region {_names(silent)}",
+            f"Compare {connection.place('region')} with where the project's data lives "
+            "(Mixpanel: Project Settings).",
+        )
+    return blank.passed(f"not the cause: {_names(elsewhere)} do not know them either")
+
+
+def _how_to_set(connection: Connection, region: Region) -> str:
+    if connection.tabled is None:
+        return f"Set {connection.place('region')}={region.value}."
+    # In the table, even where a variable gave it: that may fill other tables too.
+    return f'Set connections.{connection.name}.region = "{region.value}".'
+
+
+def _is_told(finding: Finding) -> bool:
+    """Whether a region said yes or no: a 404 may only mean that it does not offer `/me`."""
+    return finding.accepted or finding.check.ailment in _OF_REGION
+
+
+def _names(findings: Sequence[Finding]) -> str:
+    return " and ".join(finding.question.request.region.value for finding in findings)
 
 
 def without_blame(finding: Finding, elsewhere: bool) -> Check:  # noqa: FBT001

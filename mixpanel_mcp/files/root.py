@@ -6,6 +6,7 @@ put there in the meantime leads outside.
 """
 
 import errno
+import fnmatch
 import os
 import re
 import secrets
@@ -15,6 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from mixpanel_mcp.files.errors import OutsideError
+from mixpanel_mcp.files.folder import Folder
+
+__all__ = ["FilesRoot", "OutsideError"]
+
 # Absent on Windows, where opening below a folder's handle does not exist either.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
@@ -23,10 +29,6 @@ _BELOW_HANDLES = os.open in os.supports_dir_fd
 
 # Halves of surrogate pairs are no text, and no file system takes them.
 _FORBIDDEN = re.compile(r"[\\\x00-\x1f\x7f:\ud800-\udfff]")
-
-
-class OutsideError(Exception):
-    """A path that does not name a plain file below the root."""
 
 
 def own_folder(root: Path, name: str) -> Path:
@@ -75,6 +77,50 @@ class FilesRoot:
                 if facts.st_size > limit or len(content := file.read(limit + 1)) > limit:
                     raise OutsideError(f"{path!r:.120} is larger than {limit} bytes")
                 return content
+
+    @contextmanager
+    def folder_of(self, path: str) -> Generator[tuple[Folder, str]]:
+        """Hold the folder of a path open, with the path's last name.
+
+        Raises:
+            OutsideError: the path leads elsewhere.
+        """
+        *folders, name = _parts(path)
+        with self._folder(folders, path) as handle:
+            at = self.folder.joinpath(*folders)
+            yield Folder(at, handle if isinstance(handle, int) else None), name
+
+    def matching(self, pattern: str) -> list[str]:
+        """The plain files that a pattern means, sorted; `*` and `?` stand in any part of it.
+
+        Raises:
+            OutsideError: the pattern leads elsewhere, or means nothing.
+        """
+        if not set(pattern) & set("*?["):
+            return [pattern]
+        found = [""]
+        *folders, last = _parts(pattern)
+        for depth, part in enumerate([*folders, last]):
+            wanted = stat.S_ISDIR if depth < len(folders) else stat.S_ISREG
+            found = [
+                f"{base}/{name}" if base else name
+                for base in found
+                for name in self._names(base, pattern)
+                if fnmatch.fnmatchcase(name, part) and wanted(self._mode(base, name))
+            ]
+        if not found:
+            raise OutsideError(f"{pattern!r:.120} means no file below the files root")
+        return sorted(found)
+
+    def _names(self, base: str, pattern: str) -> list[str]:
+        with self._folder(base.split("/") if base else [], pattern) as handle:
+            return os.listdir(handle)  # noqa: PTH208 - a handle is no path
+
+    def _mode(self, base: str, name: str) -> int:
+        with self._folder(base.split("/") if base else [], name) as handle:
+            if isinstance(handle, int):
+                return os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode
+            return (handle / name).lstat().st_mode
 
     @staticmethod
     def fresh_name(stem: str, ending: str) -> str:

@@ -35,6 +35,10 @@ BANNED_IDS = frozenset(
 )
 
 
+MAPPED_FIELDS = ("event", "time", "distinct_id", "insert_id")
+"""What the mapping of a file's columns can name a column for."""
+
+
 def from_json(value: object) -> object:
     """Read a list or an object that came as JSON text: some hosts send all arguments as text."""
     if isinstance(value, str) and value.lstrip()[:1] in {"[", "{"}:
@@ -106,9 +110,19 @@ class IgnoresProjectToken(Arguments):
         return ["the project token does not authenticate this API, so the service account was used"]
 
 
+def _columns(value: dict[str, str]) -> dict[str, str]:
+    for field, column in value.items():
+        if field not in MAPPED_FIELDS:
+            raise ValueError(f"{field!r:.40} is no field; there are {', '.join(MAPPED_FIELDS)}")
+        if not column:
+            raise ValueError(f"{field} names no column")
+    return value
+
+
 Names = Annotated[list[str], BeforeValidator(_one_or_many), AfterValidator(_names)]
 Records = Annotated[list[dict[str, Any]], BeforeValidator(_one_or_many), Field(min_length=1)]
 JsonObject = Annotated[dict[str, Any], BeforeValidator(from_json)]
+Mapping = Annotated[dict[str, str], BeforeValidator(from_json), AfterValidator(_columns)]
 Day = Annotated[str, AfterValidator(_day)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 Identifier = Annotated[str, AfterValidator(_identifier)]

@@ -119,7 +119,7 @@ class _Sender:
                 await self._send(batch)
             except MixpanelError as error:
                 self.tally.errors.append(error)
-                unclear = _may_have_arrived(error)
+                unclear = may_have_arrived(error)
                 places = self.tally.unknown if unclear else self.tally.not_taken
                 places.extend(_places(batch))
             if self.tally.total > _MOST_RECORDS:
@@ -165,7 +165,7 @@ def acknowledged_batch(request: Request, reply: Reply, count: int) -> BatchResul
     return BatchResult(max(0, count - len(rejected) - acknowledgement.misplaced), rejected)
 
 
-def _may_have_arrived(error: MixpanelError) -> bool:
+def may_have_arrived(error: MixpanelError) -> bool:
     """Whether a batch that failed is neither sent nor unsent."""
     unclear = (OutcomeUnknownError, UnreadableReplyError, UnavailableError)
     return isinstance(error, unclear) and not isinstance(error, UnreachableError)

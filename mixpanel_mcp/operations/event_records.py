@@ -5,6 +5,7 @@ five days, those of `/import` to 1971.
 """
 
 import hashlib
+import json
 import re
 import time
 from collections import Counter
@@ -71,12 +72,24 @@ def prepare_events(
                 _identify(completed, filled, seen, dated="time" in event["properties"])
                 filled["long"] += _long_texts(completed["properties"])
                 filled["ignored"] += bool(completed["properties"].get("$ignore"))
-                filled["future"] += _in_milliseconds(completed["properties"]["time"]) > soon_ms
+                filled["future"] += in_milliseconds(completed["properties"]["time"]) > soon_ms
             ready.append(completed)
         faults += [f"events[{index}].{fault}" for fault in found]
     if faults:
         raise InvalidArgumentsError(faults)
     return Prepared(ready, _notes(filled))
+
+
+def imported_event(event: Mapping[str, Any], now_ms: int) -> tuple[dict[str, Any], list[str]]:
+    """One event as `/import` takes it, with its `$insert_id`; or the faults that forbid it."""
+    faults = list(_shape_faults(event))
+    if faults:
+        return {}, faults
+    completed = _completed(event, None, None, Counter())
+    faults = list(_faults(completed, importing=True, now_ms=now_ms))
+    if not faults and not completed["properties"].get("$insert_id"):
+        completed["properties"]["$insert_id"] = insert_id(completed)
+    return completed, faults
 
 
 def _shape_faults(event: Mapping[str, Any]) -> Iterator[str]:
@@ -117,10 +130,10 @@ def _milliseconds(value: object) -> object:
             return value
         aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return round(aware.timestamp() * 1000)
-    return _in_milliseconds(value) if isinstance(value, float) and is_number(value) else value
+    return in_milliseconds(value) if isinstance(value, float) and is_number(value) else value
 
 
-def _in_milliseconds(value: float) -> int:
+def in_milliseconds(value: float) -> int:
     """A time of more than eleven digits is in milliseconds already."""
     return round(value * 1000) if abs(value) < _LEAST_MILLISECONDS else round(value)
 
@@ -142,24 +155,24 @@ def _identify(
 
 
 def insert_id(event: Mapping[str, Any], *, occurrence: int = 1) -> str:
-    """Derive the id from name, time, user and properties: same content, same id, everywhere."""
+    """Derive the id from name, time, user and properties: same content, same id, everywhere.
+
+    Version 1 of the derivation: the first 36 hex digits of the SHA-256 of a JSON list, without
+    spaces, in UTF-8 and with sorted names: the event's name; its properties but for `token` and
+    `$insert_id`, the time in milliseconds; and, from the second on, the occurrence. Another
+    derivation would count what was imported before a second time, so this one stays.
+    """
     properties: dict[str, Any] = event["properties"]
     content = {name: properties[name] for name in properties if name not in _NOT_CONTENT}
     # One moment is one event, in whichever unit it was written.
-    content["time"] = _in_milliseconds(properties["time"])
+    content["time"] = in_milliseconds(properties["time"])
     canonical = _canonical([event["event"], content, *([occurrence] if occurrence > 1 else [])])
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()[:36]
 
 
-def _canonical(value: object) -> str:
-    if is_object(value):
-        items = sorted(value.items())
-        return (
-            "{" + ",".join(f"{compact_json(key)}:{_canonical(item)}" for key, item in items) + "}"
-        )
-    if is_list(value):
-        return "[" + ",".join(map(_canonical, value)) + "]"
-    return compact_json(value)
+_canonical = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
 
 
 def _faults(event: Mapping[str, Any], *, importing: bool, now_ms: int) -> Iterator[str]:

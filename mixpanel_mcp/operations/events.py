@@ -1,6 +1,5 @@
 """Events in: as they happen (`/track`), or from the past (`/import`)."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,13 +7,12 @@ from typing import Any
 from pydantic import Field
 
 from mixpanel_mcp.api.client import project_token
-from mixpanel_mcp.api.errors import RefusedError
-from mixpanel_mcp.api.replies import Reply, failure
-from mixpanel_mcp.api.request import Credential, Request, pairs, switch
-from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.api.errors import InvalidArgumentsError, RefusedError
+from mixpanel_mcp.api.replies import Reply
+from mixpanel_mcp.api.request import Credential, Pairs, Request, pairs, switch
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Write, operation
-from mixpanel_mcp.operations.acknowledgement import failed_records, require_known_outcome
-from mixpanel_mcp.operations.arguments import Records, WebAddress
+from mixpanel_mcp.operations.acknowledgement import require_known_outcome
+from mixpanel_mcp.operations.arguments import Mapping, Records, WebAddress
 from mixpanel_mcp.operations.batches import (
     BatchResult,
     Tally,
@@ -24,6 +22,7 @@ from mixpanel_mcp.operations.batches import (
     send_in_batches,
 )
 from mixpanel_mcp.operations.event_records import prepare_events
+from mixpanel_mcp.operations.import_replies import imported_batch
 from mixpanel_mcp.sanitize import counted
 
 _IN_FLIGHT = 4
@@ -50,10 +49,25 @@ class TrackEvents(Write):
 class ImportEvents(Write, InProject):
     """Arguments of import_events."""
 
-    events: Records = Field(
+    events: Records | None = Field(
+        default=None,
         description="Events: {event, properties: {distinct_id, time, $insert_id?, ...}}. "
-        "time: ISO, or seconds or ms since 1970, UTC."
+        "time: ISO, or seconds or ms since 1970, UTC.",
     )
+    file: str | None = Field(
+        default=None,
+        description="Or a file below the files root, or a pattern (*): NDJSON, JSON, CSV, TSV, "
+        "Parquet, each also .gz.",
+    )
+    mapping: Mapping | None = Field(
+        default=None,
+        description="Columns of flat rows: {event, time, distinct_id, insert_id: COLUMN}; the "
+        "others become properties.",
+    )
+    default_event: str | None = Field(
+        default=None, min_length=1, description="Event name of rows that have none."
+    )
+    dry_run: bool = Field(default=False, description="Check the file, send nothing.")
     use_project_token: bool = Field(
         default=False, description="Authenticate with the project token, not the service account."
     )
@@ -119,8 +133,14 @@ async def import_events(call: Call, args: ImportEvents) -> Answer:
     Any number goes out in batches. Sending an event again is safe: Mixpanel counts one per event,
     time, distinct_id and $insert_id.
     """
+    query, credential = import_identity(call, args)
+    if (args.events is None) == (args.file is None):
+        raise InvalidArgumentsError(["events, file: pass one of the two"])
+    if args.file is not None:
+        return await _import_file(call, args, args.file, query, credential)
+    if args.events is None or args.dry_run or args.mapping or args.default_event:
+        raise InvalidArgumentsError(["mapping, default_event, dry_run: are for file"])
     prepared = prepare_events(args.events, token=None, importing=True)
-    query, credential = _import_identity(call, args)
 
     def build(events: Sequence[Any]) -> Request:
         request = ingestion_post(call, "/import", query, events, credential=credential)
@@ -130,7 +150,7 @@ async def import_events(call: Call, args: ImportEvents) -> Answer:
         call,
         prepared.events,
         build=build,
-        read=_imported,
+        read=imported_batch,
         in_flight=_IN_FLIGHT,
     )
     for row in tally.rejected:
@@ -138,9 +158,20 @@ async def import_events(call: Call, args: ImportEvents) -> Answer:
     return answer_for(tally, _headline(tally, "imported"), prepared.notes)
 
 
-def _import_identity(
-    call: Call, args: ImportEvents
-) -> tuple[tuple[tuple[str, str], ...], Credential]:
+async def _import_file(
+    call: Call, args: ImportEvents, file: str, query: Pairs, credential: Credential
+) -> Answer:
+    # What reads files is of no use to a server that never does.
+    from mixpanel_mcp.operations.event_freight import EventFreight, columns_of  # noqa: PLC0415
+    from mixpanel_mcp.operations.file_import import files_below_root, import_files  # noqa: PLC0415
+
+    mapping = args.mapping or {}
+    freight = EventFreight(call, query, credential, mapping, args.default_event)
+    with files_below_root(call, file) as files:
+        return await import_files(call, files, freight, columns_of(mapping), dry_run=args.dry_run)
+
+
+def import_identity(call: Call, args: ImportEvents) -> tuple[Pairs, Credential]:
     """Query and credential: a project id goes with a service account, and never with a token."""
     if not args.use_project_token:
         fields = {"strict": "1", "project_id": call.project()}
@@ -157,28 +188,3 @@ def _import_identity(
 def _headline(tally: Tally, verb: str) -> str:
     rejected = f"; {len(tally.rejected)} rejected" if tally.rejected else ""
     return f"Mixpanel {verb} {tally.accepted} of {counted(tally.total, 'event')}{rejected}."
-
-
-def _imported(request: Request, reply: Reply, count: int) -> BatchResult:
-    """Read `/import`'s answer: a 400 is partial success, and a 200 may still say less than all."""
-    document = _document(reply)
-    explained = document is not None and "failed_records" in document
-    if reply.status != 200 and not (reply.status == 400 and explained):
-        raise failure(request, reply)
-    if document is None or "num_records_imported" not in document:
-        return acknowledged_batch(request, reply, count)
-    rejected, _ = failed_records(document, count)
-    imported = document["num_records_imported"]
-    believable = isinstance(imported, int) and not isinstance(imported, bool) and imported >= 0
-    accepted = min(imported, count - len(rejected)) if believable else 0
-    if reply.status == 400 and not rejected and not accepted:
-        raise failure(request, reply)
-    return BatchResult(accepted, rejected)
-
-
-def _document(reply: Reply) -> dict[str, Any] | None:
-    try:
-        document: object = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return None
-    return document if is_object(document) else None

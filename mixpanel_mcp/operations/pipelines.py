@@ -17,7 +17,7 @@ from mixpanel_mcp.json_values import is_list, objects_in
 from mixpanel_mcp.operation import Answer, Cached, Call, Effect, InProject, Table, Write, operation
 from mixpanel_mcp.operations.arguments import IgnoresProjectToken, Names
 from mixpanel_mcp.operations.replies import acknowledged, json_object, lacking
-from mixpanel_mcp.sanitize import counted, quoted
+from mixpanel_mcp.sanitize import clean, counted, quoted
 
 # What Mixpanel shows for a time that never was; year 0 breaks most readers of dates.
 _NEVER = re.compile(r"^0{1,4}[01]-")
@@ -80,8 +80,23 @@ async def list_pipelines(call: Call, args: ListPipelines) -> Answer:
         else "The project has no pipelines here.",
         data=pipelines,
         table=Table(columns=columns, rows=rows),
-        notes=["pipelines made in Mixpanel's user interface as JSON pipelines do not show here"],
+        notes=[
+            *_hidden([pipeline.get("name") for pipeline in pipelines]),
+            "pipelines made in Mixpanel's user interface as JSON pipelines do not show here",
+        ],
     )
+
+
+def _hidden(names: Sequence[object]) -> Sequence[str]:
+    """What to know of names that cannot be taken from where they are shown."""
+    count = sum(isinstance(name, str) and clean(name) != name for name in names)
+    if not count:
+        return []
+    return [
+        f"{counted(count, 'name')} here lost hidden characters or line breaks: a call with such a "
+        "name as it is shown finds nothing; where a link or a resource leads to the pipeline, its "
+        "URI has the whole name, escaped"
+    ]
 
 
 @operation(

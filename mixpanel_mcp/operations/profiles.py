@@ -27,7 +27,7 @@ from mixpanel_mcp.sanitize import counted
 _LARGEST_UPDATE = 1_000_000
 _LARGEST_VALUE = 256 * 1024
 
-_VERBS = ("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete")
+VERBS = ("$set", "$set_once", "$add", "$append", "$union", "$remove", "$unset", "$delete")
 _CONTROLS = ("$token", "$distinct_id", "$ip", "$time", "$ignore_time", "$ignore_alias")
 
 
@@ -52,10 +52,15 @@ class CreateProfile(_ProfileWrite):
 class UpdateMultipleProfiles(_ProfileWrite):
     """Arguments of update_multiple_profiles."""
 
-    properties_to_update: Records = Field(
+    properties_to_update: Records | None = Field(
+        default=None,
         description="Updates: {$distinct_id, VERB: value}, one verb each: $set, $set_once, $add, "
-        "$append, $union, $remove (objects), $unset (list of names), $delete."
+        "$append, $union, $remove (objects), $unset (list of names), $delete.",
     )
+    file: str | None = Field(
+        default=None, description="Or a file of such updates (flat rows: $set), as import_events."
+    )
+    dry_run: bool = Field(default=False, description="Check the file, send nothing.")
 
 
 def _deletions(value: object) -> object:
@@ -101,6 +106,12 @@ async def update_multiple_profiles(call: Call, args: UpdateMultipleProfiles) -> 
     $add and $append count every time they arrive, so after an unclear outcome read the profile
     before you repeat them. A batch with $delete needs a confirmation.
     """
+    if (args.properties_to_update is None) == (args.file is None):
+        raise InvalidArgumentsError(["properties_to_update, file: pass one of the two"])
+    if args.file is not None:
+        return await _update_from_file(call, args, args.file)
+    if args.properties_to_update is None or args.dry_run:
+        raise InvalidArgumentsError(["dry_run: is for file"])
     return await _write(call, args, "properties_to_update", args.properties_to_update)
 
 
@@ -125,9 +136,21 @@ async def delete_profile(call: Call, args: DeleteProfile) -> Answer:
     return await _write(call, args, "delete_profiles", updates, "deletion")
 
 
+async def _update_from_file(call: Call, args: UpdateMultipleProfiles, file: str) -> Answer:
+    if args.redirect is not None:
+        raise InvalidArgumentsError(["redirect: hides the outcome, which a file's rows need"])
+    # What reads files is of no use to a server that never does.
+    from mixpanel_mcp.operations.file_import import files_below_root, import_files  # noqa: PLC0415
+    from mixpanel_mcp.operations.profile_freight import PROFILE_COLUMNS, ProfileFreight  # noqa: PLC0415
+
+    freight = ProfileFreight(call, project_token(call.connection))
+    with files_below_root(call, file) as files:
+        return await import_files(call, files, freight, PROFILE_COLUMNS, dry_run=args.dry_run)
+
+
 def _as_set(index: int, record: Mapping[str, Any]) -> dict[str, Any]:
     """Read both shapes of a profile: with `$set`, or flat with the rest to be set."""
-    if other := sorted(set(record) & (set(_VERBS) - {"$set"})):
+    if other := sorted(set(record) & (set(VERBS) - {"$set"})):
         raise InvalidArgumentsError(
             [
                 f"properties[{index}].{other[0]}: create_profile only sets; use "
@@ -156,7 +179,7 @@ async def _write(
     faults = [
         f"{argument}[{index}]{fault}"
         for index, update in enumerate(updates)
-        for fault in _faults(update)
+        for fault in update_faults(update)
     ]
     if faults:
         raise InvalidArgumentsError(faults)
@@ -212,20 +235,20 @@ def _status(index: int, refused: Mapping[int, Any], unclear: set[int], unsent: s
 
 
 def _verb(update: Mapping[str, Any]) -> str:
-    return next(verb for verb in _VERBS if verb in update)
+    return next(verb for verb in VERBS if verb in update)
 
 
-def _faults(update: Mapping[str, Any]) -> Iterator[str]:
+def update_faults(update: Mapping[str, Any]) -> Iterator[str]:
     """Say what is wrong with one update, each beginning with the place inside it."""
     if fault := require_id(update.get("$distinct_id"), "$distinct_id"):
         yield f".$distinct_id: {fault}"
-    verbs = [verb for verb in _VERBS if verb in update]
+    verbs = [verb for verb in VERBS if verb in update]
     if len(verbs) != 1:
         found = " and ".join(verbs) or "none"
-        yield f": needs exactly one verb of {', '.join(_VERBS)}; it has {found}"
+        yield f": needs exactly one verb of {', '.join(VERBS)}; it has {found}"
     if not isinstance(update.get("$ignore_alias", False), bool):
         yield ".$ignore_alias: must be true or false"
-    for name in sorted(set(update) - set(_VERBS) - set(_CONTROLS)):
+    for name in sorted(set(update) - set(VERBS) - set(_CONTROLS)):
         yield f".{name[:60]}: is no verb; put properties into $set"
     for verb in verbs:
         yield from (f".{verb}{fault}" for fault in _value_faults(verb, update[verb]))

@@ -60,8 +60,7 @@ class _CheckedPrompt(Prompt):
     async def render(
         self, arguments: dict[str, Any] | None, context: Context[Any, Any]
     ) -> list[Message] | t.InputRequiredResult:
-        # Forms send what was left empty as "", and hidden characters alone are no value either.
-        given = {name: clean(str(value)).strip() for name, value in (arguments or {}).items()}
+        given = {name: _given(value) for name, value in (arguments or {}).items()}
         known = [argument.name for argument in self.arguments or []]
         if unknown := [name for name in given if name not in known]:
             there = f"it takes: {_words(known)}" if known else "it takes none"
@@ -70,6 +69,15 @@ class _CheckedPrompt(Prompt):
         if missing := [name for name in required if not given.get(name)]:
             raise invalid(f"Prompt {self.name} needs a value for: {_words(missing)}.")
         return await super().render(given, context)
+
+
+def _given(value: object) -> str:
+    """A value as it will be shown; blanks at its ends may belong to a name.
+
+    Forms send what was left empty as "", and hidden characters alone are no value either.
+    """
+    text = clean(str(value))
+    return text if text.strip() else ""
 
 
 def _prompt(prompt: PromptFile, tool_prefix: str, today: Today) -> Prompt:

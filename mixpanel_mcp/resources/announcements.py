@@ -6,9 +6,9 @@ are told on their session, which the SDK does not do: they are advertised `listC
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import mcp.types as t
@@ -23,8 +23,8 @@ from mcp.server.subscriptions import (
 )
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
-from mixpanel_mcp.json_values import is_object
-from mixpanel_mcp.resources.addresses import AddressError, parse_address
+from mixpanel_mcp.json_values import is_list, is_object
+from mixpanel_mcp.resources.addresses import AddressError
 from mixpanel_mcp.resources.background import Background
 
 _MOST_SUBSCRIPTIONS = 1000
@@ -43,9 +43,15 @@ class _OlderClient:
 class Announcements(InMemorySubscriptionBus):
     """The bus of newer clients, which tells older ones too."""
 
-    def __init__(self, background: Background) -> None:
+    def __init__(self, background: Background, spelled: Callable[[str], str]) -> None:
+        """`spelled` gives the spelling of a URI that changes are announced in.
+
+        It raises `AddressError` where there is no such resource, so that `%2f` hears of `%2F` and
+        nobody waits for what never comes.
+        """
         super().__init__()
         self._background = background
+        self._spelled = spelled
         self._older: dict[object, _OlderClient] = {}
 
     async def publish(self, event: ServerEvent) -> None:
@@ -55,12 +61,19 @@ class Announcements(InMemorySubscriptionBus):
                 self._background.start(_tell(client.session, notice))
         await super().publish(event)
 
-    async def serve_older(
+    async def serve(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        """Middleware: what the SDK leaves out for sessions of the older era."""
-        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return await call_next(ctx)
+        """Middleware: what the SDK leaves out, which for older clients is nearly all."""
+        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            return await self._serve_older(ctx, call_next)
+        if ctx.method == "subscriptions/listen":
+            return await call_next(replace(ctx, params=self._canonical_filter(ctx.params)))
+        return await call_next(ctx)
+
+    async def _serve_older(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
         match ctx.method:
             case "initialize":
                 return _advertised(await call_next(ctx))
@@ -71,7 +84,7 @@ class Announcements(InMemorySubscriptionBus):
                 self._subscribe(ctx)
                 return {}
             case "resources/unsubscribe":
-                self._client(ctx).spellings.pop(_canonical(_uri_in(ctx.params)), None)
+                self._client(ctx).spellings.pop(self._canonical(_uri_in(ctx.params)), None)
                 return {}
             case _:
                 return await call_next(ctx)
@@ -92,7 +105,21 @@ class Announcements(InMemorySubscriptionBus):
         spellings = self._client(ctx).spellings
         if len(spellings) >= _MOST_SUBSCRIPTIONS:
             raise MCPError(t.INVALID_PARAMS, "There are too many subscriptions; end some first.")
-        spellings[_canonical(uri)] = uri
+        spellings[self._canonical(uri)] = uri
+
+    def _canonical_filter(self, params: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+        """The filter with URIs as changes are announced; the SDK judges all else about it."""
+        wanted = (params or {}).get("notifications")
+        if not is_object(wanted) or not is_list(uris := wanted.get("resourceSubscriptions")):
+            return params
+        spelled = [self._canonical(uri) if isinstance(uri, str) else uri for uri in uris]
+        return {**(params or {}), "notifications": {**wanted, "resourceSubscriptions": spelled}}
+
+    def _canonical(self, uri: str) -> str:
+        try:
+            return self._spelled(uri)
+        except AddressError as error:
+            raise MCPError(t.INVALID_PARAMS, str(error)) from error
 
 
 def _uri_in(params: Mapping[str, Any] | None) -> str:
@@ -100,14 +127,6 @@ def _uri_in(params: Mapping[str, Any] | None) -> str:
     if not isinstance(uri, str):
         raise MCPError(t.INVALID_PARAMS, "uri: which resource is meant?")
     return uri
-
-
-def _canonical(uri: str) -> str:
-    """The spelling that changes are announced in, so that `%2f` hears of `%2F`."""
-    try:
-        return parse_address(uri).uri
-    except AddressError as error:
-        raise MCPError(t.INVALID_PARAMS, str(error)) from error
 
 
 def _advertised(result: HandlerResult) -> HandlerResult:

@@ -1,12 +1,13 @@
 """What a finished tool call means for resources: what it changed, and where its answer leads."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import unquote
 
 import mcp.types as t
 
+from mixpanel_mcp.api.paths import readings
+from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Arguments, Status
 from mixpanel_mcp.operations.pipelines import found_no_pipeline
@@ -21,13 +22,14 @@ from mixpanel_mcp.resources.entries import (
 )
 from mixpanel_mcp.resources.library import Library
 from mixpanel_mcp.resources.place import Place
+from mixpanel_mcp.safety.judgement import pipeline_fields
+from mixpanel_mcp.safety.payloads import read_payload
+from mixpanel_mcp.sanitize import clean
 
 # Each link costs the model some sixty tokens; the whole list is in the collection's resource.
 _MOST_LINKS = 10
 
-_TYPED = {"create_gcs_pipeline": "create", "edit_gcs_pipeline": "edit", "delete_pipeline": "cancel"}
-_UNTYPED = {"create_generic_pipeline", "edit_generic_pipeline", "raw_request"}
-_ENDPOINT = "nessie/pipeline/"
+_CHANGES = re.compile(r"(/api/2\.0)?/nessie/pipeline/(create|edit|cancel)")
 
 
 def _entries_of(names: Sequence[str]) -> list[Entry]:
@@ -53,7 +55,13 @@ class Follower:
         self._library = library
 
     async def after(
-        self, tool: str, arguments: Arguments, answer: Answer | None, connection: str
+        self,
+        tool: str,
+        arguments: Arguments,
+        answer: Answer | None,
+        *,
+        connection: str,
+        permitted: Sequence[Request],
     ) -> list[t.ResourceLink]:
         """Take note of a call, and get the links that belong to its answer.
 
@@ -62,11 +70,12 @@ class Follower:
             arguments: what it ran with.
             answer: None where it is not known whether the call did something.
             connection: the name of the connection it ran on.
+            permitted: what it sent, or may have.
         """
         place = self._library.place(connection)
         if not place.is_meant_by(arguments):
             return []
-        change = change_of(tool, arguments, answer)
+        change = change_of(permitted, answer)
         if change:
             await self._changed(place, change, certain=answer is not None)
         await self._exports_changed(tool, arguments, answer, place)
@@ -77,6 +86,8 @@ class Follower:
             place.learn(collection, answer)
         if collection.each not in self._library.kinds:
             return []
+        # First those whose names cannot be taken from the answer.
+        entries = sorted(entries, key=lambda each: clean(each.name) == each.name)
         return place.signs.links(collection, entries[:_MOST_LINKS])
 
     async def _changed(self, place: Place, change: Change, *, certain: bool) -> None:
@@ -87,7 +98,10 @@ class Follower:
             )
         if PIPELINE_COLLECTION.whole in self._library.kinds:
             keys = [each.key for each in change.entries]
-            await self._library.announce(place, PIPELINE_COLLECTION, keys)
+            # An edit changes what stands under the name, and no list of names.
+            await self._library.announce(
+                place, PIPELINE_COLLECTION, keys, list_changed=change.verb != "edit"
+            )
 
     async def _exports_changed(
         self, tool: str, arguments: Arguments, answer: Answer | None, place: Place
@@ -127,29 +141,20 @@ def _subjects(
         return EXPORT_COLLECTION, exported
     names: Sequence[str] = ()
     if tool == "get_pipeline" and not found_no_pipeline(answer):
-        names = list(_named(arguments.model_dump()))
+        names = [str(getattr(arguments, "name", ""))]
     elif change and change.verb != "cancel":
         names = change.names
     return PIPELINE_COLLECTION, _entries_of(names)
 
 
-def change_of(tool: str, arguments: Arguments, answer: Answer | None) -> Change | None:
-    """What a call changed about pipelines; of untyped calls as far as can be told."""
-    given: dict[str, Any] = arguments.model_dump()
-    if tool in _TYPED:
-        verb = _TYPED[tool]
-    elif tool in _UNTYPED:
-        verb = _verb_in(str(given.get("url")))
-    else:
-        return None
-    if verb == "create":
-        return Change(verb, list(_created(answer)))
-    return Change(verb, list(_named(given))) if verb in {"edit", "cancel"} else None
-
-
-def _verb_in(url: str) -> str:
-    _, found, rest = unquote(url).lower().partition(_ENDPOINT)
-    return rest.partition("?")[0].strip("/") if found else ""
+def change_of(permitted: Sequence[Request], answer: Answer | None) -> Change | None:
+    """What a call changed about pipelines, by what it sent: whichever tool it was."""
+    for request in permitted:
+        found = filter(None, map(_CHANGES.fullmatch, readings(request.path)))
+        for verb in (each[2] for each in found):
+            names = _created(answer) if verb == "create" else _named(request)
+            return Change(verb, list(names))
+    return None
 
 
 def _created(answer: Answer | None) -> Iterator[str]:
@@ -161,10 +166,9 @@ def _created(answer: Answer | None) -> Iterator[str]:
         yield from (str(name) for name in (names if is_list(names) else []))
 
 
-def _named(given: dict[str, Any]) -> Iterator[str]:
-    for fields in (given, *(given.get(part) for part in ("form_data", "data", "query_parameters"))):
-        if is_object(fields) and isinstance(name := fields.get("name"), str):
-            yield name
+def _named(request: Request) -> Sequence[str]:
+    """The pipelines that a request names, in its query or its body."""
+    return pipeline_fields(read_payload(request)).get("name", [])
 
 
 def _funnel(arguments: Arguments, place: Place) -> Entry:

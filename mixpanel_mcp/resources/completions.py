@@ -1,6 +1,11 @@
-"""What a client can offer while somebody fills in a template: what is known, and at once."""
+"""What a client can offer while somebody fills in a template: what is known.
 
-from collections.abc import Mapping, Sequence
+Only the first completion waits, and only a moment.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import mcp.types as t
 
@@ -10,6 +15,7 @@ from mixpanel_mcp.resources.entries import (
     COLLECTIONS,
     FUNNEL_COLLECTION,
     PIPELINE_COLLECTION,
+    Collection,
     Entry,
 )
 from mixpanel_mcp.resources.kinds import Kind
@@ -48,7 +54,7 @@ class TemplateCompletions:
         except AddressError as error:
             raise invalid(str(error)) from error
         collection = next(each for each in COLLECTIONS if each.each is kind)
-        known = [each for each in place.known(collection) if _is_plain(each, place)]
+        known = await _offered(place, collection)
         if collection is FUNNEL_COLLECTION and not argument.value.strip().isdigit():
             # Ids are hard to remember: whoever types letters means a name.
             typed = argument.value.strip().casefold()
@@ -63,22 +69,39 @@ class TemplateCompletions:
 
 
 def listing_sources(library: Library) -> Mapping[str, Source]:
-    """Candidates for the prompts' arguments that mean a funnel or a pipeline."""
+    """Candidates for the prompts' arguments that mean a funnel or a pipeline.
+
+    A prompt has no argument for the connection, so it is offered what any of them has.
+    """
+
+    async def everywhere(collection: Collection) -> list[Entry]:
+        places = library.places.values()
+        found = await asyncio.gather(*(_offered(place, collection) for place in places))
+        return list(chain.from_iterable(found))
 
     async def funnels(typed: str) -> Sequence[str]:
-        place = library.place(None)
-        known = [each for each in place.known(FUNNEL_COLLECTION) if _is_plain(each, place)]
         by_id = typed.strip().isdigit()
-        return [each.key if by_id else each.name for each in known]
+        known = await everywhere(FUNNEL_COLLECTION)
+        return _each_once(each.key if by_id else each.name for each in known)
 
     async def pipelines(typed: str) -> Sequence[str]:
         del typed
-        place = library.place(None)
-        return [each.name for each in place.known(PIPELINE_COLLECTION) if _is_plain(each, place)]
+        return _each_once(each.name for each in await everywhere(PIPELINE_COLLECTION))
 
     return {"funnel": funnels, "pipeline": pipelines}
 
 
-def _is_plain(entry: Entry, place: Place) -> bool:
-    """Whether a name can be offered as it is: what hides something is only in lists, defused."""
-    return clean(entry.name) == entry.name and place.redact.text(entry.name) == entry.name
+async def _offered(place: Place, collection: Collection) -> list[Entry]:
+    """What is known and can be offered as it is.
+
+    A name that hides something is only in lists, defused: there its URI tells it from others.
+    """
+    return [
+        each
+        for each in await place.known(collection)
+        if clean(each.name) == each.name and place.redact.text(each.name) == each.name
+    ]
+
+
+def _each_once(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))

@@ -15,7 +15,9 @@ from mixpanel_mcp.sanitize import Redactor
 
 # A name beyond this is shown in tables, and has no entry and no link of its own.
 _LONGEST_NAME = 500
-_MOST_ENTRIES = 500
+# What completion knows; a list for people to look through has fewer.
+_MOST_KNOWN = 10_000
+MOST_LISTED = 500
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Collection:
     def entries(self, answer: Answer) -> list[Entry]:
         """What there is according to a listing, each once."""
         found = {entry.key: entry for entry in self._found(answer)}
-        return list(found.values())[:_MOST_ENTRIES]
+        return list(found.values())[:_MOST_KNOWN]
 
     def entry(self, record: Mapping[str, Any]) -> Entry | None:
         key, name = record.get(self.key_field), record.get(self.name_field)
@@ -121,9 +123,10 @@ class Signs:
         return None if unsafe else address.uri
 
     def listed(self, collection: Collection, entries: Sequence[Entry]) -> list[t.Resource]:
+        """The first `MOST_LISTED` entries."""
         return [
             t.Resource(uri=uri, **self._words(collection, entry))
-            for entry in entries
+            for entry in entries[:MOST_LISTED]
             if (uri := self.uri(collection, entry.key))
         ]
 

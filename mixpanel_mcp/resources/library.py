@@ -9,7 +9,7 @@ from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mixpanel_mcp.resources.addresses import Address, AddressError, Format, parse_address
 from mixpanel_mcp.resources.announcements import Announcements
 from mixpanel_mcp.resources.background import Background
-from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Signs
+from mixpanel_mcp.resources.entries import COLLECTIONS, MOST_LISTED, Collection, Signs
 from mixpanel_mcp.resources.kinds import KINDS, Kind, kind_of
 from mixpanel_mcp.resources.place import Place, Read
 from mixpanel_mcp.resources.shelf import Shelf
@@ -36,7 +36,7 @@ class Library:
             read: runs one of the reading operations.
         """
         self.background = Background()
-        self.announcements = Announcements(self.background)
+        self.announcements = Announcements(self.background, lambda uri: self.find(uri)[0].uri)
         self.kinds = [kind for kind in KINDS if kind.is_offered(offered)]
         redact = redactor(connections)
         self.places = {
@@ -117,10 +117,16 @@ class Library:
         return self.places[connection]
 
     async def announce(
-        self, place: Place, collection: Collection, keys: Sequence[str] = ()
+        self,
+        place: Place,
+        collection: Collection,
+        keys: Sequence[str] = (),
+        *,
+        list_changed: bool = True,
     ) -> None:
-        """Tell clients that a list changed, and what stands under these keys."""
-        await self.announcements.publish(ResourcesListChanged())
+        """Tell clients what changed: a collection, what stands under these keys, and the list."""
+        if list_changed:
+            await self.announcements.publish(ResourcesListChanged())
         paths = [(collection.folder,), *((collection.folder, key) for key in keys)]
         for path in paths:
             address = Address(path, connection=place.name_in_uris)
@@ -141,14 +147,27 @@ class Library:
 
     def _resources(self, kind: Kind) -> list[t.Resource]:
         """A resource without a variable; once for each connection, unless all share it."""
-        names = [None] if kind.shared else [each.name_in_uris for each in self.places.values()]
-        return [
-            t.Resource(
-                uri=Address(tuple(kind.path.split("/")), connection=name).uri,
-                name=kind.name,
-                title=f"{kind.title} ({name})" if name else kind.title,
-                description=kind.description,
-                mime_type=Format.MARKDOWN.mime_type,
-            )
-            for name in names
+        places = [self.place(None)] if kind.shared else self.places.values()
+        return [self._resource(kind, place) for place in places]
+
+    def _resource(self, kind: Kind, place: Place) -> t.Resource:
+        name = None if kind.shared else place.name_in_uris
+        return t.Resource(
+            uri=Address(tuple(kind.path.split("/")), connection=name).uri,
+            name=kind.name,
+            title=f"{kind.title} ({name})" if name else kind.title,
+            description=kind.description + self._left_out(kind, place),
+            mime_type=Format.MARKDOWN.mime_type,
+        )
+
+    def _left_out(self, kind: Kind, place: Place) -> str:
+        """What to know of a collection of which the list has not all."""
+        shelves = [
+            shelf for at, each, shelf in self._shelves() if at is place and each.whole is kind
         ]
+        if all(len(shelf.entries) <= MOST_LISTED for shelf in shelves):
+            return ""
+        return (
+            f" The list has the first {MOST_LISTED} of them as entries of their own: completion "
+            "and ?format=json know more."
+        )

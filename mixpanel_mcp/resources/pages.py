@@ -26,7 +26,10 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a page is about: `name` comes from Mixpanel, `uris` stand beside the table's rows."""
+    """What a page is about.
+
+    `name` comes from Mixpanel; `uris` stand beside the table's rows, None where a row has none.
+    """
 
     title: str
     name: str = ""
@@ -95,13 +98,14 @@ def _json(address: Address, subject: Subject, shown: Shown) -> str:
     document = {
         "uri": shown.line(address.uri, TEXT_LIMIT),
         "status": answer.status.value,
+        "headline": shown.line(answer.headline, _LONGEST_WORDS),
         "data": data,
         "scope": shown.data({**subject.scope, **answer.scope}),
         "notes": [shown.line(note, _LONGEST_WORDS) for note in answer.notes],
         "complete": answer.complete and not left_out,
     }
     if subject.uris:
-        document["resources"] = [uri for uri in subject.uris if uri]
+        document["resources"] = list(subject.uris)
     return json.dumps(document, ensure_ascii=False, indent=1)
 
 

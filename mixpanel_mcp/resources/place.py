@@ -1,7 +1,7 @@
 """One connection as resources see it: what is known there, and the way to read more."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from mixpanel_mcp.operation import Answer, Arguments
 from mixpanel_mcp.resources.background import Background
@@ -9,9 +9,25 @@ from mixpanel_mcp.resources.entries import COLLECTIONS, Collection, Entry, Signs
 from mixpanel_mcp.resources.shelf import Shelf
 from mixpanel_mcp.settings import Connection
 
-# Runs an operation that only reads: its name, its arguments, the name of the connection.
-# Raises what the operation raises.
-Read = Callable[[str, Mapping[str, Any], str], Awaitable[Answer]]
+
+class Read(Protocol):
+    """Runs an operation that only reads."""
+
+    async def __call__(
+        self,
+        operation: str,
+        given: Mapping[str, Any],
+        connection: str,
+        /,
+        *,
+        in_background: bool = False,
+    ) -> Answer:
+        """Ask Mixpanel; in the background only once, and not with the last calls it allows.
+
+        Raises:
+            MixpanelError: what the operation raises.
+        """
+        ...
 
 
 class Place:
@@ -51,10 +67,13 @@ class Place:
     def shelf(self, collection: Collection) -> Shelf | None:
         return self._shelves.get(collection)
 
-    def known(self, collection: Collection) -> tuple[Entry, ...]:
-        """What is known now; a refresh begins where one is due."""
+    async def known(self, collection: Collection) -> tuple[Entry, ...]:
+        """What is known, waiting a moment for the first listing; a refresh begins where due."""
         shelf = self.shelf(collection)
-        return shelf.look() if shelf else ()
+        if shelf is None:
+            return ()
+        await shelf.first()
+        return shelf.look()
 
     def name_of(self, collection: Collection, key: str) -> str | None:
         """The name that belongs to a key, if it is known."""
@@ -92,6 +111,9 @@ class Place:
         background: Background,
     ) -> Shelf:
         async def fetch() -> list[Entry]:
-            return collection.entries(await self.answer(collection.operation))
+            name = self.connection.name
+            return collection.entries(
+                await self._read(collection.operation, {}, name, in_background=True)
+            )
 
         return Shelf(fetch, lambda: changed(self, collection), background)

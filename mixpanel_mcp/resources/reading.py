@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -109,6 +110,11 @@ class Reader:
             to_date=last.isoformat(),
             interval=_REPORT_DAYS,
         )
+        zone = (
+            f"these {_REPORT_DAYS} days end today in UTC; in the project's time zone it may be "
+            "another day"
+        )
+        answer = replace(answer, notes=[zone, *answer.notes])
         return Subject(
             title=f"Funnel {funnel_id}",
             name=place.name_of(FUNNEL_COLLECTION, funnel_id) or "",

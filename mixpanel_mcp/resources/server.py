@@ -24,6 +24,8 @@ _CACHE_HINTS: Mapping[CacheableMethod, CacheHint] = {
     "resources/list": CacheHint(ttl_ms=60_000, scope="private"),
     "resources/read": CacheHint(ttl_ms=0, scope="private"),
 }
+# What is missing may come soon; asking more often brings it no sooner.
+_INCOMPLETE_TTL_MS = 30_000
 
 
 class ResourceServer(MCPServer):
@@ -44,7 +46,7 @@ class ResourceServer(MCPServer):
             subscriptions=library.announcements,
             middleware=[
                 *middleware,
-                library.announcements.serve_older,
+                library.announcements.serve,
                 self._say_how_fresh,
             ],
             cache_hints=_CACHE_HINTS,
@@ -78,7 +80,7 @@ class ResourceServer(MCPServer):
         if not is_object(result) or "ttlMs" not in result:
             return result
         if ctx.method == "resources/list" and not self._library.is_complete:
-            return {**result, "ttlMs": 0}
+            return {**result, "ttlMs": _INCOMPLETE_TTL_MS}
         if ctx.method == "resources/read":
             uri = str((ctx.params or {}).get("uri"))
             seconds, shared = self._reader.fresh_seconds(uri)

@@ -8,12 +8,14 @@ from mixpanel_mcp.api.errors import MixpanelError
 from mixpanel_mcp.resources.background import Background
 from mixpanel_mcp.resources.entries import Entry
 
-# The first list waits this long for Mixpanel; all others answer from what is known.
+# Whoever comes first waits this long for Mixpanel; all others answer from what is known.
 FIRST_WAIT_SECONDS = 1.5
 
 # Listing funnels is one of the project's 60 queries an hour, so it happens six times at most.
 _REFRESH_SECONDS = 600.0
+# After a failure, and twice as long after each that follows.
 _RETRY_SECONDS = 180.0
+_LONGEST_RETRY_SECONDS = 3600.0
 
 Clock = Callable[[], float]
 
@@ -41,6 +43,7 @@ class Shelf:
         self._due = float("-inf")
         self._first_until: float | None = None
         self._version = 0
+        self._retry_seconds = _RETRY_SECONDS
         self._task: asyncio.Task[None] | None = None
 
     def look(self) -> tuple[Entry, ...]:
@@ -87,15 +90,23 @@ class Shelf:
         try:
             entries = await self._fetch()
         except MixpanelError:
-            return  # the last good listing holds, and the next attempt is due in a while
+            self._failed(version)  # and the last good listing holds
+            return
         finally:
             self._task = None
         if version == self._version:
             self._store(entries)
 
+    def _failed(self, version: int) -> None:
+        if version != self._version:
+            return  # what was put or amended meanwhile says itself when to look again
+        self._due = self._clock() + self._retry_seconds
+        self._retry_seconds = min(_LONGEST_RETRY_SECONDS, 2 * self._retry_seconds)
+
     def _store(self, entries: Sequence[Entry]) -> None:
         self.entries = tuple(entries)
         self.is_known = True
+        self._retry_seconds = _RETRY_SECONDS
         self._due = self._clock() + _REFRESH_SECONDS
         # Another order is no news.
         if self._handed_out is not None and set(self._handed_out) != set(self.entries):

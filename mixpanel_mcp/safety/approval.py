@@ -4,7 +4,6 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from enum import Enum, auto
 from typing import Any
 
 import anyio
@@ -17,6 +16,7 @@ from pydantic import BaseModel, Field, StrictBool
 
 from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.safety.verdict import Verdict
 
 _MODERN = "2026-07-28"
 _MOST_PENDING = 1000
@@ -33,15 +33,6 @@ class Approval(BaseModel):
 
 _FORM = render_elicitation_schema(Approval)
 _QUESTION = "approval"
-
-
-class Verdict(Enum):
-    """What became of the question."""
-
-    APPROVED = auto()
-    DECLINED = auto()
-    NOBODY_TO_ASK = auto()
-    ALREADY_USED = auto()
 
 
 class AskFirst(Exception):  # noqa: N818 - no error: the client is asked, and calls again

@@ -3,17 +3,20 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
-from mixpanel_mcp.api.request import Request
+from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.destinations import is_below
 from mixpanel_mcp.operation import Effect, Permit
-from mixpanel_mcp.safety.approval import Asker, Verdict
 from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.judgement import Judgement, judge
 from mixpanel_mcp.safety.redaction import redactor
+from mixpanel_mcp.safety.verdict import Asks, Verdict
 from mixpanel_mcp.sanitize import quoted
 from mixpanel_mcp.settings import DEFAULT_CONNECTION, Confirmation, Connection, Policy
+
+_MOST_SHOWN = 3
 
 
 class ConfirmationRequiredError(MixpanelError):
@@ -30,7 +33,7 @@ class Gate:
         policy: Policy,
         project_id: int | None,
         confirm: bool,
-        asker: Asker,
+        asker: Asks,
         entry: AuditEntry,
         secrets: list[str],
         all_connections: Sequence[Connection],
@@ -55,6 +58,9 @@ class Gate:
         self._entry = entry
         self._secrets = secrets
         self._all_connections = all_connections
+        self._weighed = Judgement(Effect.READS, Repeat.READ, "", 0)
+        self._final: list[Judgement] = []
+        self._final_requests = self._final_records = 0
 
     async def permit(self, requests: Sequence[Request]) -> Sequence[Permit]:
         """Give leave to send these requests, all or none.
@@ -87,6 +93,57 @@ class Gate:
                 int(named) if re.fullmatch(r"\s*\+?[0-9]{1,15}\s*", named) else None
             )
         return str(self._entry.project or "")
+
+    def preview(self, request: Request) -> Permit:
+        """Judge a request, without effect on what is asked later."""
+        judgement = judge(request)
+        return Permit(judgement.effect, judgement.repeat, self._counted_for(judgement))
+
+    def weigh(self, request: Request, count: int) -> Permit:
+        """Judge what stands for `count` records; walls stop it at once, persons are asked later.
+
+        Raises:
+            RefusedError: a rule forbids it.
+        """
+        judgement = replace(judge(request), count=count)
+        self._secrets += judgement.secrets
+        try:
+            self._check_walls(judgement)
+        except RefusedError:
+            self._note([judgement])
+            raise
+        self._weighed = replace(
+            judgement,
+            effect=max(judgement.effect, self._weighed.effect),
+            count=self._weighed.count + count,
+        )
+        if judgement.effect is Effect.IRREVERSIBLE:
+            self._final_requests += 1
+            self._final_records += count
+            if len(self._final) < _MOST_SHOWN:
+                self._final.append(judgement)
+        return Permit(judgement.effect, judgement.repeat, self._counted_for(judgement))
+
+    async def permit_weighed(self, fingerprint: str) -> None:
+        """Give leave to send what was weighed, all or none.
+
+        Raises:
+            RefusedError: a person did not agree.
+            ConfirmationRequiredError: somebody has to agree first.
+            AskFirst: a person is being asked.
+        """
+        self._note([self._weighed])
+        if (summary := self.weighed()) is not None:
+            await self._agree(summary, self._final_records, fingerprint)
+
+    def weighed(self) -> str | None:
+        """What of all that was weighed somebody has to agree to."""
+        if not self._final:
+            return None
+        shown = "; ".join(judgement.summary for judgement in self._final)
+        if self._final_requests > 1:
+            shown = f"touch {self._final_records} records for good, among others: {shown}"
+        return redactor(self._all_connections, self._secrets).text(shown)
 
     def _note(self, judgements: Sequence[Judgement]) -> None:
         effect = max((judgement.effect for judgement in judgements), default=Effect.READS)
@@ -186,7 +243,7 @@ def _fingerprint(requests: Sequence[Request]) -> str:
 
 def _together(final: Sequence[Judgement]) -> str:
     """One sentence for several requests: the first ones in full, the rest counted."""
-    shown = "; ".join(judgement.summary for judgement in final[:3])
+    shown = "; ".join(judgement.summary for judgement in final[:_MOST_SHOWN])
     if len(final) == 1:
         return shown
     total = sum(judgement.count for judgement in final)

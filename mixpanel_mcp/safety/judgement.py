@@ -12,7 +12,7 @@ from typing import Any
 from mixpanel_mcp.api.paths import readings
 from mixpanel_mcp.api.request import Repeat, Request
 from mixpanel_mcp.json_values import is_list, is_object, objects_in
-from mixpanel_mcp.operation import Effect
+from mixpanel_mcp.operation import TOKEN_NAMES, Effect
 from mixpanel_mcp.safety.paths import INGESTION, PIPELINES, WRITING, is_known_read
 from mixpanel_mcp.safety.payloads import Payload, read_payload
 from mixpanel_mcp.safety.pipelines import describe_cancel, describe_create, describe_edit
@@ -37,7 +37,6 @@ _CONTROLS = {
 _METHOD_NAMES = {"_method", "_httpmethod", "x-http-method", "x-http-method-override"}
 # A token's name, an escape in which one can hide, or something long enough to be encoded data.
 _COULD_HIDE = re.compile(r"token|api_key|\\u|[A-Za-z0-9+/_=%-]{24,}", re.IGNORECASE)
-_TOKEN_NAMES = {"token", "$token", "api_key", "project_token"}
 
 
 @dataclass(frozen=True)
@@ -237,7 +236,7 @@ def _group_id(record: Mapping[str, Any]) -> str:
 
 def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    summary, destination, untold = describe_create(_pipeline_fields(payload))
+    summary, destination, untold = describe_create(pipeline_fields(payload))
     return Judgement(
         Effect.IRREVERSIBLE,
         Repeat.UNSAFE,
@@ -249,16 +248,16 @@ def _pipeline_create(path: str, request: Request, payload: Payload) -> Judgement
 
 def _pipeline_edit(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    summary, untold = describe_edit(_pipeline_fields(payload))
+    summary, untold = describe_edit(pipeline_fields(payload))
     return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, summary, untold=untold)
 
 
 def _pipeline_cancel(path: str, request: Request, payload: Payload) -> Judgement:
     del path, request
-    return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_cancel(_pipeline_fields(payload)))
+    return Judgement(Effect.IRREVERSIBLE, Repeat.SAFE, describe_cancel(pipeline_fields(payload)))
 
 
-def _pipeline_fields(payload: Payload) -> dict[str, list[str]]:
+def pipeline_fields(payload: Payload) -> dict[str, list[str]]:
     """All values of each field, from the form, the query, or a JSON object in their place."""
     fields: dict[str, list[str]] = {}
     in_json = [item for document in objects_in(payload.records) for item in document.items()]
@@ -286,7 +285,7 @@ def _unknown(path: str, request: Request, payload: Payload) -> Judgement:
 
 def _tokens(payload: Payload) -> frozenset[str]:
     """Every project token the request names, at any depth but inside an event's own values."""
-    found = [value for name, value in payload.fields if name.lower() in _TOKEN_NAMES]
+    found = [value for name, value in payload.fields if name.lower() in TOKEN_NAMES]
     for record in objects_in(payload.records):
         properties = record.get("properties")
         plain = _is_event(record) or "$distinct_id" in record or "$group_id" in record
@@ -295,7 +294,7 @@ def _tokens(payload: Payload) -> frozenset[str]:
             found += [
                 str(value)
                 for name, value in holder.items()
-                if name.lower() in _TOKEN_NAMES and value is not None
+                if name.lower() in TOKEN_NAMES and value is not None
             ]
     return frozenset(found)
 

@@ -31,6 +31,8 @@ def query_funnel(query: Query) -> Any:
     length = parameters.integer("length", most=_LONGEST_WINDOW[length_unit or "day"])
     interval = parameters.integer("interval", most=_LONGEST_INTERVAL)
     unit = parameters.choice("unit", ("day", "week", "month"))
+    if interval is not None and unit is not None:
+        raise parameters.refuse("interval and unit exclude each other: send one of them")
     limit = parameters.integer("limit", most=_MOST_SEGMENTS) or DEFAULT_SEGMENTS
     on = parameters.segment("on")
     where = parameters.condition("where")
@@ -44,7 +46,7 @@ def query_funnel(query: Query) -> Any:
         length=length or saved["length"],
         length_unit=length_unit or saved["length_unit"],
         unit=unit or "day",
-        interval=1 if unit else interval or 1,
+        interval=interval or 1,
         where=where,
     )
     store = query.project.store

@@ -48,7 +48,9 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError:
         raise NotJsonError("nested too deeply") from None
     except ValueError as error:
-        raise NotJsonError(str(error)) from error
+        # Of a number of thousands of digits Python speaks of its own settings.
+        told = "a number is too long" if "digits" in str(error) else str(error)
+        raise NotJsonError(told) from error
 
 
 def write_json(value: Any) -> str:

@@ -1,5 +1,6 @@
 """One `tools/call`: from arguments to a result, and a line in the audit log."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -9,7 +10,13 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from pydantic import ConfigDict
 
-from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, OutcomeUnknownError
+from mixpanel_mcp.api.errors import (
+    InvalidArgumentsError,
+    MixpanelError,
+    OutcomeUnknownError,
+    UnavailableError,
+    UnreadableReplyError,
+)
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
 from mixpanel_mcp.progress import report_progress
 from mixpanel_mcp.results import render, render_error, status_of
@@ -26,6 +33,8 @@ from mixpanel_mcp.server.workshop import Workshop, age_of
 _log = logging.getLogger(__name__)
 
 _NO_OUTCOME = "crashed or cancelled"
+# An attempt that was sent may lie behind each of them.
+_MAY_HAVE_HAPPENED = (OutcomeUnknownError, UnavailableError, UnreadableReplyError)
 
 
 class _AnyArguments(ArgModelBase):
@@ -105,20 +114,28 @@ class _ToolCall:
             answer = await self._row.run(call, arguments)
         except MixpanelError as error:
             call.forget_reads()
-            if isinstance(error, OutcomeUnknownError):
-                await self._follow(arguments, None)
+            if isinstance(error, _MAY_HAVE_HAPPENED):
+                await self._follow(call, arguments, None)
+            raise
+        except asyncio.CancelledError:
+            # This task may wait for nothing any more.
+            self._workshop.library.background.start(self._follow(call, arguments, None))
             raise
         else:
-            await self._follow(arguments, answer)
+            await self._follow(call, arguments, answer)
             return answer
         finally:
             # A raw request finds out its region from its base URL.
             self._entry.region = call.region.value
 
-    async def _follow(self, arguments: Arguments, answer: Answer | None) -> None:
+    async def _follow(self, call: Call, arguments: Arguments, answer: Answer | None) -> None:
         """Let resources know what a call found or changed."""
         self._links = await self._workshop.follower.after(
-            self._row.name, arguments, answer, self._connected.connection.name
+            self._row.name,
+            arguments,
+            answer,
+            connection=self._connected.connection.name,
+            permitted=call.permitted,
         )
 
     def _choose_connection(self) -> None:

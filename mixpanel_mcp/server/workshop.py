@@ -17,6 +17,7 @@ from mixpanel_mcp.safety.approval import Asker, PendingQuestions
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail
 from mixpanel_mcp.safety.gate import Gate
 from mixpanel_mcp.server.arguments import validated
+from mixpanel_mcp.server.background_call import BackgroundCall
 from mixpanel_mcp.settings import Connection, Policy, Settings
 
 
@@ -63,7 +64,14 @@ class Workshop:
         for each in self.connected.values():
             await each.client.close()
 
-    async def read(self, operation: str, given: Mapping[str, Any], connection: str) -> Answer:
+    async def read(
+        self,
+        operation: str,
+        given: Mapping[str, Any],
+        connection: str,
+        *,
+        in_background: bool = False,
+    ) -> Answer:
         """Run an operation for a resource, behind a gate that lets nothing but reads through.
 
         Raises:
@@ -82,7 +90,8 @@ class Workshop:
             secrets=[],
             all_connections=self.settings.connections,
         )
-        call = Call(
+        made = BackgroundCall if in_background else Call
+        call = made(
             client=connected.client,
             policy=policy,
             files_root=connected.files_root,

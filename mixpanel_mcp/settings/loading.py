@@ -120,7 +120,8 @@ class _Table:
         self._place = place
         self._own = set(values)
         self._environment = environment
-        self.values = {**environment.values, **values, "name": name}
+        own = {"name": name, "tabled": frozenset(values)}
+        self.values = {**environment.values, **values, **own}
 
     def shown(self, name: str) -> str:
         return f"{self._place}.{name}" if name in self._own else self._environment.shown(name)

@@ -107,11 +107,20 @@ class Connection(Frozen):
         description="Origin that replaces all of Mixpanel's: for a proxy or a sandbox.",
     )
     sandbox: bool = False
+    tabled: frozenset[str] | None = None
+    """The fields that its table of a file gives; None where no file names it."""
 
     @field_validator("base_url")
     @classmethod
     def _origin_only(cls, value: str | None) -> str | None:
         return parse_base_url(value)
+
+    def place(self, name: str) -> str:
+        """Where a person mends a field: in the variable that gave it, or in its table."""
+        of_variable = name in self.model_fields_set and name not in (self.tabled or ())
+        if self.tabled is None or of_variable:
+            return f"{CONNECTION_PREFIX}{name.upper()}"
+        return f"connections.{self.name}.{name}"
 
 
 class Policy(Frozen):
@@ -173,6 +182,12 @@ class Policy(Frozen):
         description="Days after which an export is deleted; never without it.",
     )
 
+    import_rate: int = Field(
+        default=30_000,
+        ge=0,
+        description="Events a second that an import sends at most (Mixpanel's own limit); "
+        "0: as many as it takes.",
+    )
     log_level: LogLevel = Field(
         default=LogLevel.WARNING,
         description="What the log on stderr shows: debug (each request), info (each call), "
@@ -230,6 +245,6 @@ class Settings:
 
 
 CONNECTION_NAMES = tuple(
-    name for name in Connection.model_fields if name not in {"name", "sandbox"}
+    name for name in Connection.model_fields if name not in {"name", "sandbox", "tabled"}
 )
 POLICY_NAMES = tuple(Policy.model_fields)

@@ -21,7 +21,7 @@ from clinic import (
     told,
 )
 from harness import CANARY_PASSWORD, CANARY_TOKEN
-from upstream import Reply, Upstream
+from upstream import Answer, Drop, Reply, Upstream
 from world import World
 
 from mixpanel_mcp.doctor import Ailment
@@ -119,10 +119,23 @@ async def test_a_missing_credential_is_named_and_the_others_tried(
 
     report = await diagnose(variables)
 
-    assert report.ailment is Ailment.NOT_CONFIGURED
+    of_token = missing == "MIXPANEL_PROJECT_TOKEN"
+    assert report.ailment is (Ailment.NO_TOKEN if of_token else Ailment.NOT_CONFIGURED)
     assert missing in check(report, "settings").detail
     assert missing in report.advice[0]
     assert upstream.requests
+
+
+async def test_a_missing_token_does_not_hide_a_bad_secret(upstream: Upstream) -> None:
+    upstream.default = UNAUTHORIZED
+    variables = at(upstream)
+    del variables["MIXPANEL_PROJECT_TOKEN"]
+
+    report = await diagnose(variables)
+
+    assert report.ailment is Ailment.BAD_SECRET
+    assert "MIXPANEL_PASSWORD" in report.advice[0]
+    assert "Set MIXPANEL_PROJECT_TOKEN" in told(report)
 
 
 async def test_a_missing_project_id_is_helped_with_the_projects_there_are(
@@ -146,6 +159,19 @@ async def test_who_only_reads_needs_no_token(upstream: Upstream) -> None:
     assert (await diagnose(variables)).ailment is None
 
 
+@pytest.mark.parametrize("refusal", [FORBIDDEN, UNAUTHORIZED], ids=["403", "401"])
+async def test_who_only_reads_may_be_kept_from_the_lookup_tables(
+    upstream: Upstream, refusal: Reply
+) -> None:
+    healthy(upstream).always(TABLES, refusal)
+
+    report = await diagnose(at(upstream, MIXPANEL_MCP_READ_ONLY="1"))
+
+    assert report.ailment is None
+    assert check(report, "service account on ingestion").outcome == "warn"
+    assert "Reading the lookup tables needs" in told(report)
+
+
 # Project, role, plan
 
 
@@ -159,7 +185,7 @@ async def test_a_project_that_the_account_cannot_see(upstream: Upstream) -> None
     assert report.ailment is Ailment.WRONG_PROJECT
     assert 'it sees "7", "8"' in check(report, "project").detail
     assert "MIXPANEL_PROJECT_ID" in report.advice[0]
-    assert "role" not in told(report)
+    assert "role" not in report.as_text()
 
 
 async def test_a_project_that_only_the_list_leaves_out_is_no_fault(upstream: Upstream) -> None:
@@ -179,6 +205,32 @@ async def test_a_role_that_is_too_low(upstream: Upstream, path: str) -> None:
 
     assert report.ailment is Ailment.ROLE
     assert "role" in report.advice[0]
+
+
+async def test_a_refusal_may_be_of_the_project_where_nobody_tells_which_there_are(
+    upstream: Upstream,
+) -> None:
+    healthy(upstream).always(ME, Reply(404))
+    for path in (QUERY, EXPORT, TABLES):
+        upstream.always(path, FORBIDDEN)
+
+    report = await diagnose(at(upstream))
+
+    assert report.ailment is Ailment.ROLE
+    assert "in project 4242" in check(report, "service account on query").detail
+    assert "MIXPANEL_PROJECT_ID" in told(report)
+
+
+async def test_a_project_that_another_call_reaches_is_not_in_question(upstream: Upstream) -> None:
+    healthy(upstream).always(ME, Reply(404))
+    upstream.always(EXPORT, FORBIDDEN)
+
+    report = await diagnose(at(upstream))
+
+    assert report.ailment is Ailment.ROLE
+    assert "MIXPANEL_PROJECT_ID" not in "".join(
+        sentence for sentence in report.advice if "role" in sentence
+    )
 
 
 async def test_a_secret_that_opens_one_door_is_not_bad_where_another_stays_shut(
@@ -247,6 +299,22 @@ async def test_a_token_that_cannot_be_verified_is_said_to_be_so(upstream: Upstre
     assert (report.exit_code, found.outcome) == (0, "warn")
     assert "cannot be verified" in found.detail
     assert "Access Keys" in found.advice
+
+
+@pytest.mark.parametrize(
+    "silent",
+    [Drop(), Reply(503), Reply(429), Reply(302), Reply(404), UNAUTHORIZED],
+    ids=["dropped", "503", "429", "redirect", "404", "401"],
+)
+async def test_of_a_token_nothing_is_said_where_mixpanel_said_nothing(
+    upstream: Upstream, silent: Answer
+) -> None:
+    upstream.default = silent
+
+    report = await diagnose(at(upstream))
+
+    assert report.ailment is not None
+    assert "project token's project" not in {check.name for check in report.checks}
 
 
 async def test_an_import_of_nothing_that_is_refused_says_nothing_of_the_token(

@@ -86,6 +86,16 @@ async def test_a_region_may_refuse_in_several_ways(world: World, status: int) ->
     assert report.advice == ["Set MIXPANEL_REGION=eu."]
 
 
+async def test_a_missing_token_does_not_hide_the_wrong_region(world: World) -> None:
+    heal_eu(world)
+    without = {name: value for name, value in CREDENTIALS.items() if "TOKEN" not in name}
+
+    report = await diagnose(without)
+
+    assert report.ailment is Ailment.WRONG_REGION
+    assert report.advice[0] == "Set MIXPANEL_REGION=eu."
+
+
 async def test_an_account_that_both_regions_know_goes_where_the_project_is(world: World) -> None:
     world.hosts["mixpanel.com"].always(ME, me(**{"7": {"name": "Other"}}))
     heal_eu(world)
@@ -112,6 +122,23 @@ async def test_regions_that_give_no_answer_leave_a_doubt(world: World) -> None:
 
     assert report.ailment is Ailment.BAD_SECRET
     assert check(report, "region").outcome == "warn"
+
+
+@pytest.mark.parametrize(
+    "silent", [Reply(404), Reply(501), Reply(body="<html>")], ids=["404", "501", "page"]
+)
+async def test_a_region_that_says_nothing_of_the_account_is_not_ruled_out(
+    world: World, silent: Reply
+) -> None:
+    heal_region(world, "api-in.mixpanel", "data-in.mixpanel", "in.mixpanel")
+    world.hosts["in.mixpanel.com"].always(ME, silent)
+
+    report = await diagnose(CREDENTIALS)
+
+    region = check(report, "region")
+    assert (report.ailment, region.outcome) == (Ailment.BAD_SECRET, "warn")
+    assert "perhaps the cause: nothing was learnt of region in" in region.detail
+    assert "MIXPANEL_REGION" in region.advice
 
 
 async def test_other_regions_are_not_asked_when_the_project_is_known(world: World) -> None:

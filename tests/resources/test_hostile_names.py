@@ -131,6 +131,31 @@ async def test_a_name_that_hides_something_is_not_offered(mixpanel: Upstream, ca
     assert str(list(ALL).index(case) + 1) not in ids
 
 
+async def test_a_name_that_lost_something_is_told_of_and_led_to(
+    upstream: Upstream, era: Era
+) -> None:
+    """As it is shown it finds nothing: the note says so, and the first link has all of it."""
+    names = [*(f"trip-{number}" for number in range(20)), "pay\u200froll"]
+    upstream.always(JOBS, Reply(json={"1": [{"name": name} for name in names]}))
+    exact = "mixpanel://pipelines/pay%E2%80%8Froll"
+    async with browsing(upstream.url, era) as browser:
+        answer = await browser.call("list_pipelines")
+        page = await browser.read("mixpanel://pipelines")
+    assert "1 name here lost hidden characters" in answer.structured["notes"][0]
+    assert "Note: 1 name here lost hidden characters" in page
+    assert exact in page
+    link = answer.raw.content[1]
+    assert isinstance(link, t.ResourceLink)
+    assert link.uri == exact
+
+
+async def test_a_list_of_plain_names_has_no_such_note(upstream: Upstream) -> None:
+    upstream.always(JOBS, Reply(json={"1": [{"name": "payroll"}]}))
+    async with browsing(upstream.url) as browser:
+        answer = await browser.call("list_pipelines")
+    assert "hidden" not in answer.text
+
+
 async def test_what_clients_show_of_names_is_plain(mixpanel: Upstream, era: Era) -> None:
     """Titles and names of entries and links: one line, nothing hidden, no HTML, no link."""
     async with browsing(mixpanel.url, era) as browser:

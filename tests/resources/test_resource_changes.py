@@ -1,5 +1,7 @@
 """Calls that change pipelines: clients are told, lists follow, answers lead to what they name."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import mcp.types as t
@@ -18,11 +20,19 @@ from browsing import (
 )
 from harness import Era, Result
 from mcp import MCPError
-from upstream import Drop, Reply, Upstream
+from upstream import Drop, Hang, Reply, Upstream
 
 TRIPS = "mixpanel://pipelines/trips"
+TWO = "mixpanel://pipelines/two%2F%25"
 ALL = "mixpanel://pipelines"
-FOLLOWED = (TRIPS, f"{TRIPS}?format=json", ALL, "mixpanel://pipelines/new", "mixpanel://funnels")
+FOLLOWED = (
+    TRIPS,
+    f"{TRIPS}?format=json",
+    ALL,
+    TWO,
+    "mixpanel://pipelines/new",
+    "mixpanel://funnels",
+)
 
 BUCKET = {"gcs_bucket": "ours", "gcs_region": "europe-west3", "trial": True}
 GENERIC: dict[str, Any] = {"url": "/nessie/pipeline/create", "form_data": {"type": "s3-raw"}}
@@ -56,6 +66,29 @@ CHANGES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
         },
         [TRIPS],
     ),
+    "raw cancel in the URL": (
+        "raw_request",
+        {"url": "/api/2.0/nessie/pipeline/cancel?name=two/%25", "method": "GET"},
+        [TWO],
+    ),
+    "raw edit in a text": (
+        "raw_request",
+        {
+            "url": "/api/2.0/nessie/pipeline/edit",
+            "method": "POST",
+            "data": "name=two%2F%25&events=a",
+        },
+        [TWO],
+    ),
+    "raw cancel in JSON": (
+        "raw_request",
+        {
+            "url": "/api/2.0/nessie/pipeline/cancel",
+            "method": "POST",
+            "data": '{"name": "trips"}',
+        },
+        [TRIPS],
+    ),
 }
 
 
@@ -82,9 +115,9 @@ async def test_clients_are_told_of_our_changes(mixpanel: Upstream, era: Era, cha
         answer = await browser.call(tool, **arguments, confirm=True)
         assert answer.status == "ok"
         twins = [f"{TRIPS}?format=json"] if TRIPS in updated else []
-        await browser.notices.until(LIST_CHANGED, ALL, *updated, *twins)
-    told = {LIST_CHANGED, ALL, *updated, *twins}
-    assert set(browser.notices.told) == told
+        changed = [ALL] if "edit" in change else [LIST_CHANGED, ALL]
+        await browser.notices.until(*changed, *updated, *twins)
+    assert set(browser.notices.told) == {*changed, *updated, *twins}
 
 
 async def test_what_was_not_done_is_not_announced(mixpanel: Upstream, era: Era) -> None:
@@ -106,12 +139,64 @@ async def test_what_was_not_done_is_not_announced(mixpanel: Upstream, era: Era) 
     assert TRIPS not in browser.notices.told
 
 
-async def test_what_may_have_happened_is_announced(mixpanel: Upstream, era: Era) -> None:
-    mixpanel.always(CREATE, Drop())
+@pytest.mark.parametrize("change", ["create", "delete", "edit"])
+async def test_what_may_have_happened_is_announced(
+    mixpanel: Upstream, era: Era, change: str
+) -> None:
+    tool, arguments, _ = CHANGES[change]
+    for path in (CREATE, EDIT, CANCEL):
+        mixpanel.always(path, Drop())
     async with browsing(mixpanel.url, era, follow=FOLLOWED) as browser:
-        answer = await browser.call("create_gcs_pipeline", **BUCKET, confirm=True)
+        answer = await browser.call(tool, **arguments, confirm=True)
         assert (answer.status, links_of(answer)) == ("failed", [])
+        await browser.notices.until(*([ALL] if change == "edit" else [LIST_CHANGED, ALL]))
+
+
+async def test_what_a_client_cancelled_may_have_happened(mixpanel: Upstream, era: Era) -> None:
+    """Whoever leaves while Mixpanel deletes finds the list asked for anew."""
+    mixpanel.on(CANCEL, Hang())
+    async with browsing(mixpanel.url, era, follow=FOLLOWED) as browser:
+        await browser.listed()
+        await _cancelled(browser, mixpanel, "delete_pipeline", name="trips", confirm=True)
+        await browser.notices.until(LIST_CHANGED, ALL, TRIPS)
+        mixpanel.always(JOBS, Reply(json={"1": [{"name": "new"}]}))
+        await browser.listed()
+        await asyncio.wait_for(_until(lambda: len(mixpanel.to(JOBS)) == 2), 5)
+
+
+async def test_a_read_that_a_client_cancelled_is_not_announced(
+    mixpanel: Upstream, era: Era
+) -> None:
+    mixpanel.on(STATUS, Hang())
+    async with browsing(mixpanel.url, era, follow=FOLLOWED) as browser:
+        await _cancelled(browser, mixpanel, "get_pipeline", name="trips")
+        await browser.call("delete_pipeline", name="last", confirm=True)
         await browser.notices.until(LIST_CHANGED, ALL)
+    assert browser.notices.told.count(LIST_CHANGED) == 1
+
+
+async def _follow(browser: Browser, era: Era, uri: str) -> None:
+    if era == "legacy":
+        params = t.SubscribeRequestParams(uri=uri)
+        await browser.client.session.send_request(t.SubscribeRequest(params=params), t.EmptyResult)
+        return
+    async with browser.client.listen(resource_subscriptions=(uri,)):
+        pass
+
+
+async def _cancelled(browser: Browser, mixpanel: Upstream, tool: str, **arguments: Any) -> None:
+    """Begin a call, see it arrive at Mixpanel, and want it no more."""
+    before = len(mixpanel.requests)
+    call = asyncio.create_task(browser.client.call_tool(tool, arguments))
+    await asyncio.wait_for(_until(lambda: len(mixpanel.requests) > before), 10)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110 - the other end of a connection makes it true
+        await asyncio.sleep(0.01)
 
 
 async def test_the_list_follows_at_once(mixpanel: Upstream, era: Era) -> None:
@@ -202,12 +287,18 @@ async def test_older_clients_subscribe_and_leave(mixpanel: Upstream) -> None:
     assert browser.notices.told == [LIST_CHANGED, LIST_CHANGED, spelled]
 
 
-@pytest.mark.parametrize("uri", ["https://mixpanel.com/x", "mixpanel://pipelines/100%"])
-async def test_a_subscription_to_nothing_is_refused(mixpanel: Upstream, uri: str) -> None:
-    async with browsing(mixpanel.url, "legacy") as browser:
-        params = t.SubscribeRequestParams(uri=uri)
+async def test_newer_clients_hear_of_what_they_spelled_differently(mixpanel: Upstream) -> None:
+    async with browsing(mixpanel.url, follow=("mixpanel://pipelines/two%2f%25",)) as browser:
+        await browser.call("delete_pipeline", name="two/%", confirm=True)
+        await browser.notices.until(TWO)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["https://mixpanel.com/x", "file:///x", "mixpanel://pipelines/100%", "mixpanel://nope"],
+)
+async def test_a_subscription_to_nothing_is_refused(mixpanel: Upstream, era: Era, uri: str) -> None:
+    async with browsing(mixpanel.url, era) as browser:
         with pytest.raises(MCPError) as caught:
-            await browser.client.session.send_request(
-                t.SubscribeRequest(params=params), t.EmptyResult
-            )
+            await _follow(browser, era, uri)
     assert caught.value.error.code == t.INVALID_PARAMS

@@ -127,7 +127,42 @@ async def test_a_mixpanel_that_fails_leaves_the_rest(
         for _ in range(3):
             assert list(await browser.listed()) == STATIC
         answer = await browser.client.list_resources(cache_mode="bypass")
-    assert answer.ttl_ms == 0, "what could not be listed may show soon"
+    soon = 0 if era == "legacy" else 30_000  # older clients are not told
+    assert answer.ttl_ms == soon, "what could not be listed may show soon"
+    assert len(upstream.to(JOBS)) == len(upstream.to(FUNNELS)) == 1, "nobody waits for retries"
+
+
+async def test_a_tool_asks_as_often_as_it_takes_where_the_list_asked_once(
+    upstream: Upstream,
+) -> None:
+    upstream.always(JOBS, PIPELINES)
+    upstream.on(FUNNELS, Reply(500), Reply(500), SAVED)
+    async with browsing(upstream.url) as browser:
+        assert EACH[2] not in await browser.listed()
+        assert (await browser.call("list_saved_funnels")).status == "ok"
+        assert EACH[2] in await browser.listed()
+    assert len(upstream.to(FUNNELS)) == 3
+
+
+async def test_a_tool_is_answered_with_what_the_list_asked_for(mixpanel: Upstream) -> None:
+    async with browsing(mixpanel.url) as browser:
+        await browser.listed()
+        assert (await browser.call("list_saved_funnels")).status == "ok"
+    assert len(mixpanel.to(FUNNELS)) == 1
+
+
+@pytest.mark.parametrize(("left", "asked"), [(10, 1), (9, 0)])
+async def test_the_last_queries_of_an_hour_are_kept_for_people(
+    mixpanel: Upstream, left: int, asked: int
+) -> None:
+    async with browsing(mixpanel.url) as browser:
+        days = {"from_date": "2026-01-01", "to_date": "2026-01-31", "fresh": True}
+        for _ in range(60 - left):
+            await browser.call("query_funnel_saved_reports", funnel_id=7, **days)
+        assert EACH[0] in await browser.listed()
+        assert len(mixpanel.to(FUNNELS)) == asked
+        assert (await browser.call("list_saved_funnels")).status == "ok"
+        assert set(EACH) <= set(await browser.listed())
 
 
 async def test_without_credentials_the_list_is_there(upstream: Upstream, era: Era) -> None:
@@ -217,9 +252,14 @@ async def test_many_pipelines_are_bounded(upstream: Upstream) -> None:
     upstream.always(JOBS, Reply(json={"1": many}))
     upstream.always(FUNNELS, Reply(json=[]))
     async with browsing(upstream.url) as browser:
-        assert len(await browser.listed()) == len(STATIC) + 500
+        listed = await browser.listed()
+        beyond = await browser.completed("mixpanel://pipelines/{name}", "name", "trip-69")
         links = (await browser.call("list_pipelines")).raw.content[1:]
         text = await browser.read("mixpanel://pipelines")
+    assert len(listed) == len(STATIC) + 500
+    assert "first 500" in (listed["mixpanel://pipelines"].description or "")
+    assert "first" not in (listed["mixpanel://funnels"].description or "")
+    assert beyond == ["trip-69", *(f"trip-{number}" for number in range(690, 700))]
     assert len(links) == 10
     assert len(text.encode()) < 20_000
     assert "more rows are left out here" in text

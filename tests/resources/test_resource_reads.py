@@ -48,6 +48,7 @@ async def test_a_funnel_is_its_report_of_the_last_30_days(upstream: Upstream, er
     assert len(upstream.requests) == 1
     assert text.startswith("# Funnel 7\n\nFunnel 7: 12 of 30 entries (40.0%) finished all 2 steps.")
     assert r"| `2026-01-01` |  | 2 | `Sign \| up` | 12 | 0.4 | 0.4 |  |" in text
+    assert "Note: these 30 days end today in UTC; in the project's" in text
     assert f"from date {query['from_date']}, to date {query['to_date']}" in text
 
 
@@ -103,6 +104,23 @@ async def test_each_has_a_twin_for_programs(upstream: Upstream, era: Era, uri: s
     assert document["scope"]["project"] == 4242
     if uri == "mixpanel://pipelines":
         assert document["resources"] == ["mixpanel://pipelines/a%2Fb"]
+
+
+async def test_the_twin_says_what_the_page_says_first(upstream: Upstream) -> None:
+    upstream.default = Reply(json={})
+    async with browsing(upstream.url) as browser:
+        text = await browser.read("mixpanel://funnels/7")
+        twin = json.loads(await browser.read("mixpanel://funnels/7?format=json"))
+    assert "nothing can be concluded" in twin["headline"]
+    assert twin["headline"] in text
+
+
+async def test_uris_in_the_twin_stand_where_their_rows_stand(upstream: Upstream) -> None:
+    upstream.on(JOBS, Reply(json={"1": [{"name": "n" * 501}, {"name": 5}, {"name": "fine"}]}))
+    async with browsing(upstream.url) as browser:
+        twin = json.loads(await browser.read("mixpanel://pipelines?format=json"))
+    assert [row["name"] for row in twin["data"]][1:] == [5, "fine"]
+    assert twin["resources"] == [None, None, "mixpanel://pipelines/fine"]
 
 
 async def test_project_shows_what_holds_and_no_secret(upstream: Upstream, era: Era) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import mcp.types as t
 import pytest
-from browsing import FUNNELS, JOBS, STATUS
+from browsing import CANCEL, FUNNELS, JOBS, STATUS
 from harness import Era
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.server.subscriptions import ServerEvent
@@ -16,10 +16,12 @@ from pydantic import SecretStr
 from two_projects import Pair
 from upstream import Reply
 
+from mixpanel_mcp.api.regions import Family
+from mixpanel_mcp.api.request import FORM, Request
 from mixpanel_mcp.operation import Answer, Table
 from mixpanel_mcp.operations import OPERATIONS
 from mixpanel_mcp.operations.pipelines import DeletePipeline
-from mixpanel_mcp.resources import Follower, Library, Reader, TemplateCompletions
+from mixpanel_mcp.resources import Follower, Library, Reader, TemplateCompletions, listing_sources
 from mixpanel_mcp.settings import Connection, Policy, Region
 
 HOME = Connection(name="home", project_id=1, project_token=SecretStr("home-token-12345"))
@@ -47,7 +49,15 @@ class Company:
         self.told: list[ServerEvent] = []
         self.library.announcements.subscribe(self.told.append)
 
-    async def _read(self, operation: str, arguments: Mapping[str, Any], connection: str) -> Answer:
+    async def _read(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        connection: str,
+        *,
+        in_background: bool = False,
+    ) -> Answer:
+        del in_background
         self.given = arguments
         self.asked.append((operation, connection))
         if operation == "list_saved_funnels":
@@ -129,12 +139,33 @@ async def test_completions_belong_to_the_chosen_connection() -> None:
         assert (await complete(ref, connection)).values == ["home"]
 
 
+async def test_a_prompt_is_offered_the_names_of_all_connections() -> None:
+    async with company() as made:
+        made.pipelines["home"].append("of both")
+        made.pipelines["ab/road"].append("of both")
+        offered = await listing_sources(made.library)["pipeline"]("")
+    assert offered == ["of home", "of both", "of ab/road"]
+
+
 async def test_a_change_is_told_of_its_connection_alone() -> None:
     async with company() as made:
         before = await made.library.resources()
         made.pipelines["home"] = []
         await made.follower.after(
-            "delete_pipeline", DeletePipeline(name="of home"), Answer(headline=""), "home"
+            "delete_pipeline",
+            DeletePipeline(name="of home"),
+            Answer(headline=""),
+            connection="home",
+            permitted=[
+                Request(
+                    family=Family.DATA,
+                    region=Region.US,
+                    method="POST",
+                    path=CANCEL,
+                    body=b"name=of%20home",
+                    content_type=FORM,
+                )
+            ],
         )
         after = await made.library.resources()
         await asyncio.sleep(0)

@@ -123,6 +123,29 @@ async def test_a_failure_keeps_the_last_good_listing_and_is_not_repeated_soon() 
         assert (told.shelf.look(), told.asked) == ((B,), 2)
 
 
+async def test_failures_are_repeated_ever_more_seldom_but_every_hour() -> None:
+    async with story() as told:
+        moments: list[float] = []
+        for minute in range(6 * 60):
+            told.now = 60.0 * minute
+            told.shelf.look()
+            await told.settle()
+            if told.asked > len(moments):
+                moments.append(minute)
+                await told.answer(None)
+        assert moments == [0, 3, 9, 21, 45, 93, 153, 213, 273, 333]
+
+
+async def test_after_a_success_patience_begins_anew() -> None:
+    async with story() as told:
+        for now, answer in ((0, None), (181, None), (600, [A]), (1201, None), (1382, [B])):
+            told.now = now
+            told.shelf.look()
+            await told.settle()
+            await told.answer(answer)
+        assert (told.asked, told.shelf.entries) == (5, (B,))
+
+
 async def test_a_first_failure_is_an_empty_list_that_nobody_waits_for_again() -> None:
     async with story() as told:
         first = asyncio.create_task(told.listed())

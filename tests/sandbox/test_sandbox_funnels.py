@@ -77,7 +77,6 @@ async def test_a_funnel_is_computed_day_by_day(empty: SandboxClient) -> None:
         ({"length_unit": "second"}, {"2026-03-02": [2, 0], "2026-03-03": [1, 0]}),
         ({"interval": "2"}, {"2026-03-02": [3, 2]}),
         ({"unit": "week"}, {"2026-03-02": [3, 2]}),
-        ({"unit": "day", "interval": "2"}, {"2026-03-02": [2, 2], "2026-03-03": [1, 0]}),
         ({"where": 'properties["os"] == "iOS"'}, {"2026-03-02": [1, 1], "2026-03-03": [1, 0]}),
         ({"where": 'user["vip"]'}, {"2026-03-02": [1, 1], "2026-03-03": [0, 0]}),
         ({"limit": "1"}, {"2026-03-02": [2, 2], "2026-03-03": [1, 0]}),
@@ -209,3 +208,14 @@ async def test_a_funnel_is_not_saved_with_a_condition_that_is_none(
     assert answer.status_code == 400
     assert "steps.0.where" in answer.json()["error"]
     assert "at column" in answer.json()["error"]
+
+
+async def test_interval_and_unit_exclude_each_other(empty: SandboxClient) -> None:
+    await some_events(empty)
+    funnel_id = await saved(empty)
+    place = {"funnel_id": funnel_id, **DATES}
+
+    reply = await empty.query("/funnels", **place, unit="day", interval="2")
+
+    assert reply.status_code == 400
+    assert "exclude each other" in reply.json()["error"]

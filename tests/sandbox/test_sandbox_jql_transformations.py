@@ -298,3 +298,25 @@ def test_params_are_what_was_sent() -> None:
 
 def test_printing_does_nothing() -> None:
     assert evaluated("[print('x'), console.log('y', 1), console.error()]") == [None, None, None]
+
+
+@pytest.mark.parametrize("letter", ["a", "é", "ж", "日", "🎉", "\u2028"])
+@pytest.mark.parametrize("count", [1, 200, 20_000])
+def test_long_results_come_back_in_every_alphabet(letter: str, count: int) -> None:
+    assert (
+        evaluated(
+            "_.times(params.count, _.constant(params.letter)).join('')",
+            params={"count": count, "letter": letter},
+        )
+        == letter * count
+    )
+
+
+@pytest.mark.parametrize("letter", ["é", "日", "🎉"])
+def test_what_is_thrown_may_be_long_in_every_alphabet(letter: str) -> None:
+    with pytest.raises(ThrownError) as caught:
+        evaluated(
+            "(function () { throw new Error(params.letter.repeat(3000)) })()",
+            params={"letter": letter},
+        )
+    assert caught.value.told["message"] == letter * 3000

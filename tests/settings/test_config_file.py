@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from config_files import OTHER_SECRET, SECRET, Config, one_table, write_private
 
-from mixpanel_mcp.settings import Connection, Region, SettingsError, load_settings
+from mixpanel_mcp.settings import CONNECTION_NAMES, Connection, Region, SettingsError, load_settings
 
 TWO = f"""
 [connections.shop]
@@ -28,7 +28,7 @@ project_id = 89
 
 def plain(connection: Connection) -> dict[str, Any]:
     """What a connection holds, its secrets in plain sight."""
-    values = {name: getattr(connection, name) for name in Connection.model_fields}
+    values = {name: getattr(connection, name) for name in ("name", *CONNECTION_NAMES)}
     for name in ("password", "project_token"):
         values[name] = values[name] and values[name].get_secret_value()
     return {name: value for name, value in values.items() if value}

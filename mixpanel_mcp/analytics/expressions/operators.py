@@ -144,7 +144,11 @@ def any_of(operands: Sequence[Value]) -> Value:
 
 
 def condition(value: Value) -> str:
-    """SQL that is true or false and never NULL: what is not a boolean counts as false."""
+    """SQL that is true or false and never NULL: what is not a boolean counts as false.
+
+    Mixpanel's page makes another type an error. Where the type is known from the text it is one
+    here too; where it differs from row to row, one odd event shall not spoil a report.
+    """
     return f"COALESCE({value.sql(Kind.BOOLEAN)}, FALSE)"
 
 

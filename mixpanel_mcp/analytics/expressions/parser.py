@@ -7,6 +7,7 @@ Mixpanel documents the operators but not their precedence. Here, from loose to t
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import Final, cast
 
 from mixpanel_mcp.analytics.expressions.errors import ExpressionError
@@ -33,6 +34,9 @@ from mixpanel_mcp.analytics.expressions.tokens import Token, TokenKind, tokens
 MAX_HEIGHT: Final = 64
 """How deep an expression may nest; chains of `and` and of `or` may be as long as they like."""
 
+MAX_TOKENS: Final = 10_000
+"""How long one may be: planning takes the database a second for so many."""
+
 _COMPARISONS = ("==", "!=", ">", ">=", "<", "<=")
 _SUMS = ("+", "-")
 _PRODUCTS = ("*", "/", "%")
@@ -45,14 +49,18 @@ def parse(text: str) -> Expression:
     """Read one whole expression.
 
     Raises:
-        ExpressionError: it is not one, or it nests deeper than MAX_HEIGHT.
+        ExpressionError: it is not one, nests deeper than MAX_HEIGHT, or has more than MAX_TOKENS.
     """
     return _Parser(text).whole()
 
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self._tokens = list(tokens(text))
+        self._tokens = list(islice(tokens(text), MAX_TOKENS + 1))
+        if len(self._tokens) > MAX_TOKENS:
+            raise ExpressionError(
+                f"more than {MAX_TOKENS} words and signs", self._tokens[-1].column
+            )
         self._position = 0
         self._nesting = 0
 

@@ -137,13 +137,16 @@ function described(error) {
   return { name: "", message: short(message), stack: "" };
 }
 
+// What a template joins may stay in two pieces, which the binding cannot read.
+const inOnePiece = Function.prototype.call.bind(Array.prototype.join);
+
 // The first letter of each answer tells a result from an error.
 function answering(work) {
   return (input) => {
     try {
-      return `=${work(input)}`;
+      return inOnePiece(["=", work(input)], "");
     } catch (error) {
-      return `!${writeJson(described(error))}`;
+      return inOnePiece(["!", writeJson(described(error))], "");
     }
   };
 }
