@@ -400,6 +400,7 @@ class Operation:
     docs: str
     idempotent: bool
     reads_sometimes: bool
+    needs_files: bool
     description: str
     arguments: type[Arguments]
     run: Run
@@ -416,6 +417,7 @@ def operation(
     docs: str,
     idempotent: bool = False,
     reads_sometimes: bool = False,
+    needs_files: bool = False,
 ) -> Callable[[_Run], _Run]:
     """Enter a function into the table of operations.
 
@@ -426,6 +428,7 @@ def operation(
         docs: the specification file and path, or the page, that the function follows.
         idempotent: whether a second call changes nothing more.
         reads_sometimes: whether it is of use in read-only mode, for its reads alone.
+        needs_files: whether it works on files alone, so that it is of no use without a folder.
     """
 
     def enter(function: _Run) -> _Run:
@@ -438,6 +441,7 @@ def operation(
             docs=docs,
             idempotent=idempotent,
             reads_sometimes=reads_sometimes,
+            needs_files=needs_files,
             description=inspect.cleandoc(function.__doc__ or "").split("\n\nRaises:")[0],
             arguments=arguments.annotation,
             run=function,

@@ -104,6 +104,7 @@ class AnalyzeExport(Joined):
     toolset="export",
     effect=Effect.READS,
     docs="export.openapi.yaml /export",
+    needs_files=True,
 )
 async def describe_export(call: Call, args: ExportId) -> Answer:
     """Show an export's columns, event names, time range, and properties with types.
@@ -133,6 +134,7 @@ async def describe_export(call: Call, args: ExportId) -> Answer:
     toolset="export",
     effect=Effect.READS,
     docs="export.openapi.yaml /export",
+    needs_files=True,
 )
 async def query_export(call: Call, args: QueryExport) -> Answer:
     """Ask an export in SQL: any number of questions, no query spent.
@@ -161,6 +163,7 @@ async def query_export(call: Call, args: QueryExport) -> Answer:
     toolset="export",
     effect=Effect.READS,
     docs="query.openapi.yaml /funnels /segmentation /retention /retention/addiction",
+    needs_files=True,
 )
 async def analyze_export(call: Call, args: AnalyzeExport) -> Answer:
     """Run a report over an export: funnel, segmentation, retention or frequency; no query spent.

@@ -49,6 +49,7 @@ class DeleteExport(Write):
     toolset="export",
     effect=Effect.READS,
     docs="export.openapi.yaml /export",
+    needs_files=True,
 )
 async def list_exports(call: Call, args: ListExports) -> Answer:
     """List the exports on the server's machine, the newest first. It costs no export."""
@@ -70,6 +71,7 @@ async def list_exports(call: Call, args: ListExports) -> Answer:
     toolset="export",
     effect=Effect.READS,
     docs="export.openapi.yaml /export",
+    needs_files=True,
 )
 async def get_export(call: Call, args: GetExport) -> Answer:
     """Show an export's manifest (each file with count, bytes, SHA-256) and its first records."""
@@ -93,6 +95,7 @@ async def get_export(call: Call, args: GetExport) -> Answer:
     effect=Effect.OVERWRITES,
     docs="export.openapi.yaml /export",
     idempotent=True,
+    needs_files=True,
 )
 async def delete_export(call: Call, args: DeleteExport) -> Answer:
     """Delete an export's files from the server's machine. Nothing changes in Mixpanel.

@@ -1,6 +1,6 @@
 """What the tools and resources of one server share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +50,7 @@ class Workshop:
         self.offered = offered(settings.policy)
         self.library = Library(
             connections=settings.connections,
-            offered=_browsed(self.offered, settings.policy),
+            offered=frozenset(row.name for row in self.offered),
             read=self.read,
         )
         self.follower = Follower(self.library)
@@ -122,13 +122,8 @@ def offered(policy: Policy) -> list[Operation]:
         if (not chosen or row.toolset in policy.toolsets or row.name in policy.tools)
         and row.name not in policy.exclude_tools
         and (not policy.read_only or row.effect is Effect.READS or row.reads_sometimes)
+        and (policy.files_root is not None or not row.needs_files)
     ]
-
-
-def _browsed(rows: Sequence[Operation], policy: Policy) -> frozenset[str]:
-    """The operations that resources may read by; exports are files, and need a folder."""
-    names = frozenset(row.name for row in rows)
-    return names if policy.files_root is not None else names - {"list_exports", "get_export"}
 
 
 def age_of(call: Call) -> dict[str, float]:
