@@ -14,6 +14,7 @@ from upstream import Reply, Upstream
 
 from mixpanel_mcp.files.asking import SPARE
 
+ENDLESS = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
 FORMATS = ["ndjson", "ndjson.gz", "parquet"]
 
 
@@ -193,7 +194,6 @@ async def test_a_query_without_an_end_is_ended_and_others_answer_meanwhile(
     connect: Connect, upstream: Upstream, tmp_path: Path
 ) -> None:
     upstream.default = whole
-    endless = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
     waited: list[float] = []
 
     async with connect(files_root=tmp_path, read_seconds=2) as tools:
@@ -209,7 +209,7 @@ async def test_a_query_without_an_end_is_ended_and_others_answer_meanwhile(
         answers: list[Result] = []
         async with anyio.create_task_group() as both:
             both.start_soon(meanwhile)
-            answers.append(await tools.call("query_export", id=name, sql=endless))
+            answers.append(await tools.call("query_export", id=name, sql=ENDLESS))
         (answer,) = answers
         after = await tools.call("query_export", id=name, sql="SELECT 1 AS one")
 
@@ -230,7 +230,7 @@ async def test_a_cancelled_question_ends_its_process(
             await tools.call(
                 "query_export",
                 id=name,
-                sql="SELECT count(*) FROM range(10000000000) a, range(1000000000) b",
+                sql=ENDLESS,
             )
         assert scope.cancelled_caught
         with anyio.fail_after(5):
