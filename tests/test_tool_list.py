@@ -71,11 +71,14 @@ async def shown(connect: Connect, **policy: Any) -> dict[str, t.Tool]:
 
 
 @pytest.fixture(scope="module")
-def listed() -> dict[str, t.Tool]:
-    """The list of a server without any setting, for what holds for each tool alone."""
+def listed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Tool]:
+    """The list of a server that offers everything, for what holds for each tool alone."""
+    folder = str(tmp_path_factory.mktemp("files"))
 
     async def ask() -> dict[str, t.Tool]:
-        async with Client(create_server(load_settings({}))) as client:
+        async with Client(
+            create_server(load_settings({"MIXPANEL_MCP_FILES_ROOT": folder}))
+        ) as client:
             return {tool.name: tool for tool in (await client.list_tools()).tools}
 
     return asyncio.run(ask())
@@ -94,9 +97,9 @@ def arguments_of(tool: t.Tool) -> dict[str, dict[str, Any]]:
 
 
 async def test_the_tools_are_the_21_of_the_design_and_ours_toolset_by_toolset(
-    connect: Connect,
+    connect: Connect, tmp_path: Path
 ) -> None:
-    names = list(await shown(connect))
+    names = list(await shown(connect, files_root=tmp_path))
     assert len(set(names) - set(OURS)) == 21
     assert set(names) == {name for names in ALL_NAMES.values() for name in names}
     toolsets = [OPERATIONS[name].toolset for name in names]
@@ -107,9 +110,17 @@ async def test_the_tools_are_the_21_of_the_design_and_ours_toolset_by_toolset(
     }
 
 
-async def test_each_tool_is_as_it_was_reviewed(connect: Connect) -> None:
+async def test_without_a_folder_for_files_nothing_is_offered_that_needs_one(
+    connect: Connect,
+) -> None:
+    names = list(await shown(connect))
+    assert len(names) == 21
+    assert set(names).isdisjoint(OURS)
+
+
+async def test_each_tool_is_as_it_was_reviewed(connect: Connect, tmp_path: Path) -> None:
     """A change of what models see is made on purpose, or not at all."""
-    tools = await shown(connect)
+    tools = await shown(connect, files_root=tmp_path)
     changed: list[str] = []
     for name, tool in tools.items():
         text = json.dumps(as_json(tool), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -131,10 +142,11 @@ async def test_both_protocol_eras_see_the_same(connect: Connect) -> None:
     assert one == other
 
 
-async def test_the_list_and_its_tools_are_small(connect: Connect) -> None:
-    tools = {name: as_json(tool) for name, tool in (await shown(connect)).items()}
+async def test_the_list_and_its_tools_are_small(connect: Connect, tmp_path: Path) -> None:
+    offered = await shown(connect, files_root=tmp_path)
+    tools = {name: as_json(tool) for name, tool in offered.items()}
     ours = [tools[name] for name in OURS]
-    assert size_of({"tools": [tools[name] for name in tools if name not in OURS]}) <= 28_500
+    assert size_of({"tools": [tools[name] for name in tools if name not in OURS]}) <= 28_000
     assert size_of({"tools": ours}) <= 1_100 * len(ours)
     too_large = {
         name: size_of(tool)
@@ -240,8 +252,10 @@ async def test_toolsets_tools_and_exclusions_decide_what_is_offered(
     assert list(await shown(connect, **policy)) == expected
 
 
-async def test_read_only_lists_reads_and_the_raw_request_alone(connect: Connect) -> None:
-    tools = await shown(connect, read_only=True)
+async def test_read_only_lists_reads_and_the_raw_request_alone(
+    connect: Connect, tmp_path: Path
+) -> None:
+    tools = await shown(connect, read_only=True, files_root=tmp_path)
     reads = [
         name for names in ALL_NAMES.values() for name in names if effect_of(name) is Effect.READS
     ]

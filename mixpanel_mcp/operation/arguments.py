@@ -16,7 +16,7 @@ class Arguments(BaseModel):
 
     region: Annotated[
         Region | None, BeforeValidator(parse_region), WithJsonSchema({"type": "string"})
-    ] = Field(default=None, description="us, eu or in, if not the connection's.")
+    ] = Field(default=None, description="us, eu or in.")
 
 
 class InProject(Arguments):

@@ -288,7 +288,6 @@ async def test_without_a_folder_nothing_is_sent(connect: Connect, upstream: Upst
     async with connect() as tools:
         for tool, given in (
             ("download_data", {**SPAN, "format": "ndjson"}),
-            ("list_exports", {}),
             ("query_profiles", {"to_file": True}),
         ):
             answer = await tools.call(tool, **given)
