@@ -9,7 +9,8 @@ from upstream import Reply, Upstream
 
 from mixpanel_mcp.operation import OPERATIONS, Effect
 
-READING = {row.name for row in OPERATIONS.values() if row.effect is Effect.READS}
+OFFERED = [row for row in OPERATIONS.values() if not row.needs_files]
+READING = {row.name for row in OFFERED if row.effect is Effect.READS}
 
 HARMLESS_WRITES: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/track", {"data": [{"event": "A", "properties": {"distinct_id": "ada"}}]}),
