@@ -9,7 +9,7 @@ Source: the pages `rate-limits` and `query-jql`.
 
 import math
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,25 +103,17 @@ class Budget:
         counted = [(project, allowance) for allowance in allowances_of(request)]
         for each in counted:
             self._refuse_if_spent(each, deadline)  # before it waits for a place
-        made: list[tuple[_Counted, float]] = []
         async with AsyncExitStack() as places:
-            places.callback(self._take_back, made)
             for each in counted:
                 await self._take_place(each, places, deadline)
-            for each in counted:
-                moment = await self._count(each, deadline)
-                made.append((each, moment))
+            made = await self._count(counted, deadline)
             try:
                 yield
             except AttemptFailedError as failed:
-                if failed.outcome is not Outcome.NEVER_SENT:
-                    made.clear()
+                if failed.outcome is Outcome.NEVER_SENT:
+                    for each, moment in made:
+                        self._made.take_back(each, moment)
                 raise
-            except BaseException:
-                made.clear()
-                raise
-            else:
-                made.clear()
 
     def learn(self, request: Request, project: str, reply: Reply) -> None:
         """Take from a 429 what Mixpanel asks for, and its own count, with others' calls in it."""
@@ -219,21 +211,21 @@ class Budget:
             waits.append(max(ours_fewer(1), theirs_fewer(limit)))
         return max(_SHORTEST_WAIT, min(waits))
 
-    def _take_back(self, made: list[tuple[_Counted, float]]) -> None:
-        for counted, moment in made:
-            self._made.take_back(counted, moment)
-
     def _refuse_if_spent(self, counted: _Counted, deadline: Deadline) -> None:
         wait = self._wait(counted)
         if wait and wait > min(_LONGEST_WAIT, deadline.remaining()):
             raise self._spent(counted)
 
-    async def _count(self, counted: _Counted, deadline: Deadline) -> float:
-        while pause := self._wait(counted):
-            self._refuse_if_spent(counted, deadline)
+    async def _count(
+        self, counted: Sequence[_Counted], deadline: Deadline
+    ) -> list[tuple[_Counted, float]]:
+        """Count a call under all of them at once, or under none."""
+        while pause := max(map(self._wait, counted), default=0.0):
+            for each in counted:
+                self._refuse_if_spent(each, deadline)
             with waiting_for(Wait.SLOT):
                 await self._pacing.sleep(pause)
-        return self._made.add(counted)
+        return [(each, self._made.add(each)) for each in counted]
 
     async def _take_place(
         self, counted: _Counted, places: AsyncExitStack, deadline: Deadline
