@@ -8,7 +8,6 @@ import gc
 import json
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -17,9 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import SecretStr
 
-from mixpanel_mcp import __version__, doctor
-from mixpanel_mcp.commands.arguments import IMPORT_FLAGS, add_import
-from mixpanel_mcp.commands.export_arguments import EXPORT_FLAGS, add_export
+from mixpanel_mcp.commands.command_line import COMMANDS, parser, shown, unknown_argument
 from mixpanel_mcp.logs import log_to_stderr
 from mixpanel_mcp.sanitize import clean
 from mixpanel_mcp.settings import (
@@ -30,7 +27,6 @@ from mixpanel_mcp.settings import (
     Policy,
     Settings,
     SettingsError,
-    closest,
     flag_of,
     load_settings,
     nearest,
@@ -39,19 +35,6 @@ from mixpanel_mcp.settings import (
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox import RunningSandbox
 
-_COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "import", "export")
-_SWITCHES = {"read_only"}
-_OWN_FLAGS = {
-    "serve": ("--sandbox",),
-    "sandbox": ("--port", "--empty", "--data", "--id-merge", "--limits"),
-    "doctor": ("--json",),
-    "tools": ("--json", "--origins", "--write-readme"),
-    "import": IMPORT_FLAGS,
-    "export": EXPORT_FLAGS,
-}
-_FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
-_LAST_PORT = 65535
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
@@ -59,12 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = typed[:]
     if not given or (given[0].startswith("-") and given[0] not in {"-h", "--help", "--version"}):
         given.insert(0, "serve")
-    if not given[0].startswith("-") and given[0] not in _COMMANDS:
-        _stop([f"{_shown(typed, given[0])} is no command{nearest(given[0], _COMMANDS)}"])
-    options, unknown = _parser().parse_known_args(given)
+    if not given[0].startswith("-") and given[0] not in COMMANDS:
+        _stop([f"{shown(typed, given[0])} is no command{nearest(given[0], COMMANDS)}"])
+    options, unknown = parser().parse_known_args(given)
     faults = [
-        _unknown_argument(argument, _shown(typed, argument), options.command)
-        for argument in unknown
+        unknown_argument(argument, shown(typed, argument), options.command) for argument in unknown
     ]
     match options.command:
         case "serve":
@@ -81,90 +63,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _export(options, faults)
         case _:
             _tools(options, faults)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="mixpanel-mcp", description="A Model Context Protocol server for Mixpanel."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-
-    serve = _command(commands, "serve", "serve MCP over stdio (the default command)")
-    _add_policy(serve)
-    serve.add_argument(
-        "--sandbox", action="store_true", help="work on an embedded Mixpanel with demo data"
-    )
-
-    _command(commands, "demo", "watch a client work on the embedded Mixpanel")
-
-    sandbox = _command(commands, "sandbox", "run the embedded Mixpanel on its own")
-    sandbox.add_argument("--port", type=_port, default=0, help="port on loopback (any free one)")
-    sandbox.add_argument("--empty", action="store_true", help="without the demo project")
-    sandbox.add_argument("--data", type=Path, help="file that keeps the state")
-    sandbox.add_argument(
-        "--id-merge", choices=("original", "simplified"), help="how users are told apart (original)"
-    )
-    sandbox.add_argument("--limits", action="store_true", help="with Mixpanel's rate limits")
-
-    examination = _command(commands, "doctor", "try each credential and say what is wrong")
-    _add_policy(examination)
-    examination.add_argument("--json", action="store_true", help="the report for programs")
-    # The table of exit codes is for reading as it is written.
-    examination.formatter_class = argparse.RawDescriptionHelpFormatter
-    examination.epilog = doctor.__doc__
-
-    add_import(_command(commands, "import", "import events from files"))
-    add_export(_command(commands, "export", "download raw events into files"))
-
-    tools = _command(commands, "tools", "list the tools that the settings leave")
-    _add_policy(tools)
-    tools.add_argument("--json", action="store_true", help="as a client sees them")
-    tools.add_argument("--origins", action="store_true", help="print the origins in use as JSON")
-    tools.add_argument("--write-readme", action="store_true", help="write README.md's tool table")
-    return parser
-
-
-def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
-    # Abbreviations would let a misspelt safety flag pass for another one.
-    return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-
-
-def _add_policy(parser: argparse.ArgumentParser) -> None:
-    for name, field in Policy.model_fields.items():
-        if name in _SWITCHES:
-            parser.add_argument(
-                flag_of(name), action="store_const", const=True, help=field.description
-            )
-        else:
-            parser.add_argument(flag_of(name), metavar="VALUE", help=field.description)
-
-
-def _port(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(
-            f"{text!r:.40} is no port; use a number from 1 to {_LAST_PORT}, or 0 for any free one"
-        )
-    return int(text)
-
-
-def _shown(typed: Sequence[str], argument: str) -> str:
-    """A flag by its name, any other word by its place.
-
-    What follows a flag that does not exist may well be a secret, and what we print ends in logs.
-    """
-    flag = argument.split("=", maxsplit=1)[0]
-    return flag if _FLAG.fullmatch(flag) else f"argument {typed.index(argument) + 1}"
-
-
-def _unknown_argument(argument: str, shown: str, command: str) -> str:
-    known = [*_OWN_FLAGS.get(command, ())]
-    if command in {"serve", "doctor", "tools"}:
-        known += map(flag_of, POLICY_NAMES)
-    flag = argument.split("=", maxsplit=1)[0]
-    if flag.startswith("-") and (close := closest(flag, known)):
-        return f"{shown}: {command} has no such flag; did you mean {close}?"
-    return f"{shown:.60}: {command} has no such argument; see mixpanel-mcp {command} --help"
 
 
 def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
