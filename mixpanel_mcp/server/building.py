@@ -68,8 +68,18 @@ def create_server(
     )
     prompts = offered_prompts({row.name for row in rows})
     add_prompts(server, prompts, tool_prefix=settings.policy.tool_prefix)
-    in_prompts = Completions(prompts, {**prompt_sources(), **listing_sources(library)})
-    in_templates = TemplateCompletions(library)
+    _complete_names(
+        server,
+        Completions(prompts, {**prompt_sources(), **listing_sources(library)}),
+        TemplateCompletions(library),
+    )
+    return server
+
+
+def _complete_names(
+    server: MCPServer, in_prompts: Completions, in_templates: TemplateCompletions
+) -> None:
+    """Let the server complete what a person types; the SDK takes one function for both kinds."""
 
     async def complete(
         ref: t.PromptReference | t.ResourceTemplateReference,
@@ -81,4 +91,3 @@ def create_server(
         return await in_prompts.complete(ref, argument, context)
 
     server.completion()(complete)
-    return server

@@ -48,20 +48,22 @@ def _cohort(today: date, name: str, distinct_ids: list[str]) -> dict[str, Any]:
     return {"name": name, "distinct_ids": distinct_ids, "created": created}
 
 
+_DAILY_JSON: dict[str, Any] = {
+    "trial": False,
+    "data_format": "json",
+    "sync": False,
+    "frequency": "daily",
+    "events": [],
+    "where": None,
+    "to_date": None,
+}
+
+
 def _pipelines(today: date) -> list[dict[str, Any]]:
     """One hourly, one of people, one that has ended: a daily one can still be made."""
-    common: dict[str, Any] = {
-        "trial": False,
-        "data_format": "json",
-        "sync": False,
-        "frequency": "daily",
-        "events": [],
-        "where": None,
-        "to_date": None,
-    }
     return [
         {
-            **common,
+            **_DAILY_JSON,
             "name": "events-hourly-gcs-raw",
             "type": "gcs-raw",
             "data_source": "events",
@@ -71,7 +73,7 @@ def _pipelines(today: date) -> list[dict[str, Any]]:
             "destination": {"gcs_bucket": "shop-events", "gcs_region": "europe-west3"},
         },
         {
-            **common,
+            **_DAILY_JSON,
             "name": "people-daily-bigquery-monoschema",
             "type": "bigquery",
             "data_source": "people",
@@ -87,7 +89,7 @@ def _pipelines(today: date) -> list[dict[str, Any]]:
             },
         },
         {
-            **common,
+            **_DAILY_JSON,
             "name": "events-backfill-s3-raw",
             "type": "s3-raw",
             "data_source": "events",
