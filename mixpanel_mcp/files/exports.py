@@ -176,10 +176,9 @@ class Export:
         try:
             with os.fdopen(number, "w", encoding="utf-8") as file:
                 json.dump(self.manifest.as_data(), file, ensure_ascii=False, indent=1)
-        except BaseException:
+            part.replace(self.folder / MANIFEST)
+        finally:
             part.unlink(missing_ok=True)
-            raise
-        part.replace(self.folder / MANIFEST)
 
     def files(self) -> list[Path]:
         """The files of the slices, in order."""

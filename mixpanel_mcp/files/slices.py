@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from mixpanel_mcp.files.inflating import DamagedError, Packer, Unpacker
 from mixpanel_mcp.json_values import is_object
@@ -140,7 +141,7 @@ def _is_event(line: bytes) -> bool:
 
 
 class SliceFile:
-    """A part file that only `finish` gives its name; `discard` leaves no trace.
+    """A part file that only `finish` gives its name; left without it, it leaves no trace.
 
     Not for two threads at once.
     """
@@ -217,7 +218,10 @@ class SliceFile:
         digest = self._hash.hexdigest() if self._hash else None
         return Written(records, self._size, self._count.bytes, digest)
 
-    def discard(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         with suppress(OSError):
             self._close()
         self._part.unlink(missing_ok=True)

@@ -264,19 +264,15 @@ class SlicedExport:
                 raise UnreadableReplyError(
                     f"Mixpanel answered in an encoding nobody asked for: {body.encoding!r:.40}."
                 )
-            file = SliceFile(
+            with SliceFile(
                 path,
                 arrives_packed=packed,
                 kept_packed=stage.endswith(".gz"),
                 room=self._room,
                 hashed=self._hashed and stage == self._order.format,
-            )
-            try:
+            ) as file:
                 await self._taken(day, body.pieces, file)
                 return await anyio.to_thread.run_sync(file.finish)
-            except BaseException:
-                file.discard()
-                raise
 
     async def _taken(self, day: str, pieces: AsyncIterator[bytes], file: SliceFile) -> None:
         """Unpack in a thread what came, while more comes."""

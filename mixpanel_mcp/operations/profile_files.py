@@ -178,20 +178,16 @@ class _Pages:
         self.fetched += 1
 
     def _written(self, file: str, profiles: list[dict[str, Any]]) -> Written:
-        out = SliceFile(
+        with SliceFile(
             self._export.folder / file,
             arrives_packed=False,
             kept_packed=False,
             room=self._room,
             hashed=True,
-        )
-        try:
+        ) as out:
             for profile in profiles:
                 out.take(json.dumps(_whole(profile), ensure_ascii=False).encode() + b"\n")
             return out.finish()
-        except BaseException:
-            out.discard()
-            raise
 
     def _saved(self, save: Callable[[], None]) -> None:
         try:
