@@ -40,6 +40,10 @@ CREATE TABLE IF NOT EXISTS canonical_ids (
 _ROWS_PER_PIECE = 2_000
 
 
+class StoreUnusableError(Exception):
+    """A file is no database, or another process holds it."""
+
+
 class Store:
     """One database, one lock: a DuckDB connection must not be used by two threads at once."""
 
@@ -103,12 +107,15 @@ def open_store(path: Path | None = None) -> Store:
 
     Raises:
         ModuleNotFoundError: DuckDB is not installed.
-        duckdb.Error: the file is no database, or another process holds it.
+        StoreUnusableError: the file is no database, or another process holds it.
     """
     import duckdb  # noqa: PLC0415  # heavy, and an optional extra
 
     if path is not None:
-        return Store(duckdb.connect(str(path)))
+        try:
+            return Store(duckdb.connect(str(path)))
+        except duckdb.Error as error:
+            raise StoreUnusableError(path) from error
     connection = duckdb.connect(":memory:")
     # Compressed, a million events take about half the memory; only an attached database can be.
     connection.execute("ATTACH ':memory:' AS compressed (COMPRESS)")

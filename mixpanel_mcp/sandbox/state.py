@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from mixpanel_mcp.analytics.events import add_events
 from mixpanel_mcp.analytics.profiles import write_profiles
-from mixpanel_mcp.analytics.store import Store, open_store
+from mixpanel_mcp.analytics.store import Store, StoreUnusableError, open_store
 from mixpanel_mcp.sandbox import identities
 from mixpanel_mcp.sandbox.demo import demo_project
 from mixpanel_mcp.sandbox.unavailable import SandboxUnavailableError
@@ -177,9 +177,7 @@ def _opened(data: Path | None) -> Store:
         if error.name != "duckdb":
             raise
         raise SandboxUnavailableError from error
-    except Exception as error:  # DuckDB's own classes are known only where it is installed
-        if data is None:
-            raise
+    except StoreUnusableError as error:
         raise SandboxUnavailableError(
             f"The sandbox cannot use {data}: it is no sandbox file, or another process holds it."
         ) from error
