@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,10 +58,11 @@ class Written:
 
 
 class LineCount:
-    """Counts lines that are objects, one each, and insists on a last one that is whole.
+    """Counts lines that are objects, one each, and insists that every one is whole.
 
-    The first and the last line are read; between them only that Mixpanel's words for an export that
-    it gave up stand nowhere. Reading all of them would take three times as long.
+    The first and the last line are read; of those between them only that each begins as an object
+    and ends as one, which neither a cut line nor Mixpanel's words for an export that it gave up do.
+    Reading all of them would take many times as long.
     """
 
     def __init__(self) -> None:
@@ -68,46 +70,55 @@ class LineCount:
         self.bytes = 0
         self._before: list[bytes] = []
         self._before_length = 0
-        self._piece = b""
+        self._last = b""
 
     def take(self, piece: bytes) -> None:
         """Count what came.
 
         Raises:
-            BrokenSliceError: it is no export, or was given up.
+            BrokenSliceError: it is no export, was given up, or a line of it is cut.
         """
         self.bytes += len(piece)
-        found = piece.count(b"\n")
+        # Several times as fast as `count`, which looks at every byte on its own.
+        found = len(piece) - len(piece.replace(b"\n", b""))
         if not found:
             self._keep(piece)
             return
         head = b"".join(self._before)
-        if not self.lines:
-            self.lines -= not _is_event(head + piece[: piece.find(b"\n")])
-        if (head + piece[: len(_CUT)]).startswith(_CUT) or b"\n" + _CUT in piece:
-            raise BrokenSliceError(_GIVEN_UP)
-        self.lines += found
+        end = piece.rfind(b"\n")
+        if self.lines and _all_whole(head, piece, end):
+            self.lines += found
+            last = piece[piece.rfind(b"\n", 0, end) + 1 : end]
+            self._last = head + last if found == 1 else last
+        else:
+            self._look(head + piece[:end])
         self._before, self._before_length = [], 0
-        self._piece = head + piece if head and found == 1 else piece
-        self._keep(piece[piece.rfind(b"\n") + 1 :])
+        self._keep(piece[end + 1 :])
 
     def finish(self) -> int:
         """Say how many there are.
 
         Raises:
-            BrokenSliceError: the last line is cut, or is none.
+            BrokenSliceError: the last line is cut, or is no event.
         """
-        rest = b"".join(self._before)
-        if rest:
-            self.lines += _is_event(rest)
-        elif self.lines > 0:
-            ended = self._piece[: self._piece.rfind(b"\n")]
-            self.lines -= not _is_event(ended[ended.rfind(b"\n") + 1 :])
+        self._look(b"".join(self._before))
+        if self.lines:
+            _insist_on_event(self._last)
         return self.lines
 
     @property
     def ends_with_a_break(self) -> bool:
         return not self._before_length
+
+    def _look(self, lines: bytes) -> None:
+        """Count lines where some may be blank, or broken."""
+        for line in map(bytes.strip, lines.strip().split(b"\n")):
+            if not line:
+                continue
+            if not self.lines or not (line.startswith(b"{") and line.endswith(b"}")):
+                _insist_on_event(line)
+            self.lines += 1
+            self._last = line
 
     def _keep(self, rest: bytes) -> None:
         if not rest:
@@ -118,26 +129,37 @@ class LineCount:
             raise BrokenSliceError("A line of the export does not end.")
 
 
-_GIVEN_UP = "Mixpanel ended the export before its end (terminated early)."
+# A break that is not between two objects. What follows a piece's end is the next piece's to say.
+_ODD_BREAK = re.compile(rb"\n(?!\{(?<=\}\n\{)|\Z)")
 
 
-def _is_event(line: bytes) -> bool:
-    """Whether a line is an event, or blank.
+def _all_whole(head: bytes, piece: bytes, end: int) -> bool:
+    """Whether the lines that end in a piece are objects, as far as their ends show.
+
+    `head` is what came of the first one before, `end` where the last one ends. A break at the very
+    beginning is not understood, and so no.
+    """
+    return (
+        (head or piece).startswith(b"{")
+        and piece[end - 1 : end] == b"}"
+        and not _ODD_BREAK.search(piece)
+    )
+
+
+def _insist_on_event(line: bytes) -> None:
+    """Read a line.
 
     Raises:
-        BrokenSliceError: it is something else.
+        BrokenSliceError: it is no event.
     """
-    if not line.strip():
-        return False
-    if line.strip() == _CUT:
-        raise BrokenSliceError(_GIVEN_UP)
+    if line == _CUT:
+        raise BrokenSliceError("Mixpanel ended the export before its end (terminated early).")
     try:
         record: object = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BrokenSliceError("A line of the export is not JSON, or is cut.") from error
     if not is_object(record) or not any(fields <= record.keys() for fields in _FIELDS):
         raise BrokenSliceError("A line of the export is not an event.")
-    return True
 
 
 class SliceFile:

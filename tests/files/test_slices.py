@@ -54,7 +54,12 @@ BROKEN = {
     "terminated early": EVENT * 2 + b"terminated early",
     "terminated early, ended": EVENT * 2 + b"terminated early\n",
     "terminated early in the middle": EVENT + b"terminated early\n" + EVENT * 2,
+    "terminated early after a break": EVENT * 2 + b"\r\nterminated early\n" + EVENT,
     "terminated early at once": b"terminated early\n",
+    "a line cut within": EVENT * 2 + EVENT[:-9] + b"\n" + EVENT * 2,
+    "a line begun within": EVENT * 2 + EVENT[9:] + EVENT * 2,
+    "two lines in one, cut": EVENT * 2 + EVENT[:9] + EVENT + EVENT[:9] + b"\n" + EVENT,
+    "words between": EVENT * 2 + b"oops\n" + EVENT * 2,
     "an error": b'{"error":"no"}\n',
     "html": b"<html>\n" + EVENT,
     "no JSON at the end": EVENT * 3 + b"oops\n",
@@ -73,6 +78,28 @@ def test_what_is_no_whole_export_is_not_counted(body: bytes, size: int) -> None:
 @pytest.mark.parametrize("body", [b"", b"\n", b"\r\n", EVENT + b"\n"], ids=repr)
 def test_blank_lines_at_the_ends_are_no_events(body: bytes) -> None:
     assert counted(body, 5) == (1 if EVENT in body else 0)
+
+
+@given(
+    breaks=st.lists(st.sampled_from([b"", b"\n", b"\r\n", b" \n"]), max_size=12),
+    size=st.integers(1, 300),
+)
+def test_blank_lines_between_events_are_none_either(breaks: list[bytes], size: int) -> None:
+    body = b"".join(EVENT + each for each in breaks)
+    assert counted(body, size) == len(breaks)
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 1_000_000])
+def test_an_event_may_speak_of_ends(size: int) -> None:
+    """What an event says is its own matter: only where a line begins do the words mean an end."""
+    event = b'{"event":"terminated early","properties":{"why":"\\nterminated early","n":"}{"}}\n'
+    assert counted(event * 5, size) == 5
+
+
+def test_a_body_of_breaks_alone_is_no_event_and_no_work() -> None:
+    count = LineCount()
+    take_all(count, [b"\n" * 65_536] * 1_000)
+    assert count.finish() == 0
 
 
 def test_a_line_without_an_end_is_given_up() -> None:
