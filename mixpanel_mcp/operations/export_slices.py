@@ -276,14 +276,18 @@ class SlicedExport:
 
     async def _taken(self, day: str, pieces: AsyncIterator[bytes], file: SliceFile) -> None:
         """Unpack in a thread what came, while more comes."""
-        send, receive = anyio.create_memory_object_stream[bytes](2)
+        send, receive = anyio.create_memory_object_stream[list[bytes]](2)
         faults: list[Exception] = []
+
+        def take(batch: list[bytes]) -> None:
+            for piece in batch:
+                file.take(piece)
 
         async def unpack() -> None:
             async with receive:
                 async for batch in receive:
                     try:
-                        await anyio.to_thread.run_sync(file.take, batch)
+                        await anyio.to_thread.run_sync(take, batch)
                     except (BrokenSliceError, NoRoomError, OSError) as error:
                         faults.append(error)
                         return
@@ -363,17 +367,17 @@ def no_duckdb() -> FailedError:
     )
 
 
-async def _batches(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _batches(pieces: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     held: list[bytes] = []
     size = 0
     async for piece in pieces:
         held.append(piece)
         size += len(piece)
         if size >= _BATCH:
-            yield b"".join(held)
+            yield held
             held, size = [], 0
     if held:
-        yield b"".join(held)
+        yield held
 
 
 def _left(budget: Budget, project: str) -> int:
