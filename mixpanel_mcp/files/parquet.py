@@ -29,8 +29,10 @@ OWN_COLUMNS = frozenset({"event", "distinct_id", "time", "insert_id", "processed
 _MEMORY = "320MB"
 # An event has less than 1 MB (page "Import Events"); escapes make it longer. Buffers grow with it.
 _LARGEST_OBJECT = 4 * 1024 * 1024
-# As many as DuckDB likes best: fewer make files four times as large.
-_ROWS = 122_880
+# Each thread holds groups of rows and what it reads; more threads take more than the memory.
+_THREADS = 2
+# Rows of several kilobytes would fill the memory long before DuckDB's usual count of them is reached.
+_GROUPED = "ROW_GROUP_SIZE 122880, ROW_GROUP_SIZE_BYTES 16777216"
 _READ = 256 * 1024
 
 
@@ -45,7 +47,7 @@ class DuckDBMissingError(Exception):
 def write_parquet(
     source: Path, target: Path, kind: Kind, columns: Mapping[str, ColumnType]
 ) -> None:
-    """Make a Parquet file of lines, which may be gzip.
+    """Make a Parquet file of lines, in any order; they may be gzip, which only one thread reads.
 
     Raises:
         ConversionError: a line is no record.
@@ -57,7 +59,7 @@ def write_parquet(
         with _connection(target) as connection:
             connection.execute(
                 f"COPY ({_selected(source, kind, columns)}) TO {quoted(str(part))}"
-                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROWS})"
+                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_GROUPED})"
             )
         part.replace(target)
     finally:
@@ -77,7 +79,7 @@ def join_parquet(sources: Sequence[Path], target: Path) -> None:
         with _connection(target) as connection:
             connection.execute(
                 f"COPY (SELECT * FROM read_parquet([{files}])) TO {quoted(str(part))}"  # noqa: S608 - paths are quoted
-                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {_ROWS})"
+                f" (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, {_GROUPED})"
             )
         part.replace(target)
     finally:
@@ -132,8 +134,9 @@ def _copies(source: Path) -> set[int]:
     key = "event, properties->>'/distinct_id', properties->>'/time', properties->>'/$insert_id'"
     processed = "TRY_CAST(properties->>'/mp_processing_time_ms' AS BIGINT)"
     with _connection(source) as connection:
-        # One thread, so that rows come in the order of the lines.
+        # Rows shall come in the order of the lines.
         connection.execute("SET threads = 1")
+        connection.execute("SET preserve_insertion_order = true")
         rows = connection.execute(f"""
             WITH numbered AS MATERIALIZED (
                 SELECT row_number() OVER () - 1 AS line, hash({key}) AS short,
@@ -265,7 +268,9 @@ def _connection(beside: Path) -> Generator[DuckDBPyConnection]:
         config={
             "memory_limit": _MEMORY,
             "temp_directory": str(spill),
-            "preserve_insertion_order": "true",
+            "threads": str(_THREADS),
+            # An export has no order; to keep one, threads wait for each other with full hands.
+            "preserve_insertion_order": "false",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }

@@ -46,6 +46,11 @@ class Room:
         if self._left < 0:
             raise NoRoomError
 
+    def give_back(self, size: int) -> None:
+        """Say that so much is no longer there."""
+        if self._left is not None:
+            self._left += size
+
 
 @dataclass(frozen=True)
 class Written:

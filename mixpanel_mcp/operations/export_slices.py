@@ -232,7 +232,8 @@ class SlicedExport:
             FailedError: it cannot be kept.
         """
         order = self._order
-        stage = "ndjson.gz" if order.format == "parquet" else order.format
+        # DuckDB reads gzip with one thread alone.
+        stage = "ndjson" if order.format == "parquet" else order.format
         folder = self._export.folder / f"day={day}"
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
@@ -322,10 +323,13 @@ class SlicedExport:
         if order.format == "parquet":
             target = folder / "events.parquet"
             make = partial(write_parquet, path, target, "events", order.columns)
-            await self._in_thread(make)
-            path.unlink()
+            try:
+                await self._in_thread(make)
+            finally:
+                path.unlink()
             digest = await self._digest(target) if self._hashed else None
             size = target.stat().st_size
+            self._room.give_back(written.bytes - size)
             written = Written(written.records, size, written.unpacked_bytes, digest)
             path = target
         return written, duplicates, f"{folder.name}/{path.name}"
