@@ -31,7 +31,7 @@ _MEMORY = "320MB"
 _LARGEST_OBJECT = 4 * 1024 * 1024
 # Each thread holds groups of rows and what it reads; more threads take more than the memory.
 _THREADS = 2
-# Rows of several kilobytes would fill the memory long before DuckDB's usual count of them is reached.
+# DuckDB's usual count of rows would fill the memory where each has some kilobytes.
 _GROUPED = "ROW_GROUP_SIZE 122880, ROW_GROUP_SIZE_BYTES 16777216"
 _READ = 256 * 1024
 
