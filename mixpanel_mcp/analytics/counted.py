@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mixpanel_mcp.analytics.dialect import texts
+from mixpanel_mcp.analytics.expressions import event_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,7 @@ def events_source(
     """SQL to select from: the rows over which expressions about events are compiled.
 
     Columns: `event`, `distinct_id` (canonical), `time`, `insert_id`, `processed`, `properties` and
-    `user_properties`. The last is NULL unless `with_user`, which joins the user's profile.
+    `event_parts`. There are none of the user unless `with_user`, which joins the user's profile.
     `from_time` <= time < `to_time`, in milliseconds; None is without a limit.
     """
     user = "profiles.properties" if with_user else "NULL::JSON"
@@ -35,7 +36,7 @@ def events_source(
     condition = _condition(bindings, from_time, to_time, names)
     return f"""(
     SELECT event, distinct_id, time, insert_id, processed, selected.properties,
-        {user} AS user_properties
+        {event_parts(bindings, "selected.properties", user)}
     FROM ({_selected(condition, "processed", "properties")}) AS selected {join}
     LEFT JOIN ({_superseded(condition)}) AS superseded ON superseded.arrival = selected.arrival
     WHERE superseded.arrival IS NULL

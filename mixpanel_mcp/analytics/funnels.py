@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict
 
 from mixpanel_mcp.analytics.buckets import DAY, HOUR, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
+from mixpanel_mcp.analytics.numbering import numbered
 from mixpanel_mcp.analytics.segments import DEFAULT_SEGMENTS, by_name, is_shown, segment_name
 from mixpanel_mcp.analytics.selectors import Selector, selected_events
 
@@ -134,12 +135,12 @@ def segmented_funnel(
     buckets = _buckets(query)
     bindings = Bindings()
     counted = _counted(query, buckets, on, bindings)
-    columns = ", ".join(("bucket", "segment", *_sums(query)))
+    columns = ", ".join(("bucket", "name", *_sums(query)))
     shown = is_shown("totals", "count_1", limit)
     sql = f"""{counted}
-        SELECT {columns} FROM totals WHERE {shown}
+        SELECT {columns} FROM totals LEFT JOIN candidates_segments USING (segment) WHERE {shown}
         UNION ALL {_overall(query)}
-        ORDER BY bucket, count_1 DESC, segment"""  # noqa: S608  # values are parameters, names and numbers ours
+        ORDER BY bucket, count_1 DESC, name"""  # noqa: S608  # values are parameters, names and numbers ours
     found: dict[int, dict[str | None, list[Step]]] = {
         bucket: {None: _steps(query, None)} for bucket in range(len(buckets.dates))
     }
@@ -186,15 +187,11 @@ def _candidates(query: FunnelQuery, buckets: Buckets, on: str | None, bindings: 
         from_time=buckets.from_time,
         to_time=buckets.to_time + query.window,
     )
-    value = "NULL" if on is None else segment_name(on, bindings)
+    segment = [] if on is None else [f"{segment_name(on, bindings)} AS segment"]
     where = Selector(where=query.where).sql(bindings)
-    return f"""candidates AS MATERIALIZED (
-        SELECT dense_rank() OVER (ORDER BY distinct_id) AS person, time, segment, {", ".join(steps)}
-        FROM (
-            SELECT distinct_id, time, {value} AS segment, {", ".join(fits)}
-            FROM {events} WHERE {where}
-        )
-    )"""  # noqa: S608  # values are parameters, names and numbers ours
+    found = f"""SELECT distinct_id, time, {", ".join([*segment, *fits])}
+        FROM {events} WHERE {where}"""  # noqa: S608  # values are parameters, names and numbers ours
+    return numbered("candidates", found, ["time", *steps], segmented=on is not None)
 
 
 def _reached(step: int, window: int) -> str:

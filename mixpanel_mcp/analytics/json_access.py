@@ -11,12 +11,16 @@ from mixpanel_mcp.analytics.dialect import number_text
 class Kind(Enum):
     """The types that a property may have. One that is absent is undefined: it has no kind."""
 
-    STRING = "VARCHAR"
-    NUMBER = "DOUBLE"
-    BOOLEAN = "BOOLEAN"
-    NULL = "NULL"
-    LIST = "ARRAY"
-    OBJECT = "OBJECT"
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    NULL = "null"
+    LIST = "list"
+    OBJECT = "object"
+
+
+# JSON that was extracted has no blanks before it.
+_BEGINNINGS = {Kind.STRING: '"', Kind.LIST: "[", Kind.OBJECT: "{"}
 
 
 def pointer(name: str) -> str:
@@ -24,42 +28,55 @@ def pointer(name: str) -> str:
     return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
-def json_value(kind: Kind, column: str, path: str) -> str:
+def json_part(column: str, path: str) -> str:
+    """SQL for the JSON of a property; NULL where it is undefined. `path` is SQL for a `pointer`."""
+    return f"json_extract({column}, {path})"
+
+
+def json_parts(column: str, paths: str) -> str:
+    """SQL for the list of the JSON of several properties, for which the column is read once.
+
+    `paths` is SQL for a list of pointers.
+    """
+    return f"json_extract({column}, {paths}::VARCHAR[])"
+
+
+def json_value(kind: Kind, part: str) -> str:
     """SQL for a property if it is of the kind, else NULL.
 
     A number is a DOUBLE, a string a VARCHAR, a boolean a BOOLEAN, a null TRUE, and a list or an
-    object its JSON text. `path` is SQL for a `pointer`.
+    object its JSON text. `part` is SQL as `json_part` makes it.
     """
+    text = json_text(part)
     match kind:
         # No other JSON text reads as a number: strings keep their quotes.
         case Kind.NUMBER:
-            return f"TRY_CAST({json_text(column, path)} AS DOUBLE)"
+            return f"TRY_CAST({text} AS DOUBLE)"
         case Kind.BOOLEAN:
-            text = json_text(column, path)
             return f"CASE {text} WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE END"
         case Kind.STRING:
-            return _if_type(kind, column, path, f"json_extract_string({column}, {path})")
+            return _if_begins(kind, text, f"json_extract_string({part}, '')")
         case Kind.NULL:
-            return _if_type(kind, column, path, "TRUE")
+            return f"CASE WHEN {text} = 'null' THEN TRUE END"
         case Kind.LIST | Kind.OBJECT:
-            return _if_type(kind, column, path, json_text(column, path))
+            return _if_begins(kind, text, text)
 
 
-def json_text(column: str, path: str) -> str:
+def json_text(part: str) -> str:
     """SQL for the JSON text of a property; NULL where it is undefined."""
-    return f"CAST(json_extract({column}, {path}) AS VARCHAR)"
+    return f"CAST({part} AS VARCHAR)"
 
 
-def json_label(column: str, path: str) -> str:
+def json_label(part: str) -> str:
     """SQL for a property as text, whatever its kind; NULL where it is undefined.
 
     A string is itself, 5 and 5.0 are both 5, a list or an object is its JSON text.
     """
-    number = number_text(json_value(Kind.NUMBER, column, path))
-    return f"""CASE json_type({column}, {path})
+    number = number_text(json_value(Kind.NUMBER, part))
+    return f"""CASE json_type({part})
         WHEN 'DOUBLE' THEN {number}
         WHEN 'NULL' THEN 'null'
-        ELSE json_extract_string({column}, {path})
+        ELSE json_extract_string({part}, '')
     END"""
 
 
@@ -70,12 +87,12 @@ def json_names(column: str) -> str:
 
 def json_items(kind: Kind, text: str) -> str:
     """SQL for the list of the items of a JSON list that are of the kind, the others as NULL."""
-    item = json_value(kind, "item", "''")
+    item = json_value(kind, "item")
     return f"list_transform(from_json({text}, '[\"JSON\"]'), lambda item: {item})"
 
 
-def _if_type(kind: Kind, column: str, path: str, then: str) -> str:
-    return f"CASE WHEN json_type({column}, {path}) = '{kind.value}' THEN {then} END"
+def _if_begins(kind: Kind, text: str, then: str) -> str:
+    return f"CASE WHEN starts_with({text}, '{_BEGINNINGS[kind]}') THEN {then} END"
 
 
 def json_object(members: Mapping[str, str]) -> str:

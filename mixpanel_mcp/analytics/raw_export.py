@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixpanel_mcp.analytics.expressions import Bindings, Subject, condition, needs_user
+from mixpanel_mcp.analytics.expressions import Bindings, Subject, condition, event_parts, needs_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,18 +34,20 @@ def export_lines(
     window = f"time >= {bindings.add(from_time)} AND time < {bindings.add(to_time)}"
     if names is not None:
         window += f" AND list_contains({bindings.add([*names])}::VARCHAR[], event)"
+    with_user = needs_user(where)
+    user = "profiles.properties" if with_user else "NULL::JSON"
     sql = _lines(
         "TRUE" if where is None else condition(where, Subject.EVENTS, bindings),
         window=window,
         limit="" if limit is None else f"LIMIT {bindings.add(limit)}",
         time="time" if time_in_ms else "time // 1000",
-        with_user=needs_user(where),
+        parts=event_parts(bindings, "sent.properties", user),
+        with_user=with_user,
     )
     return _written(store, sql, bindings.values)
 
 
-def _lines(where: str, *, window: str, limit: str, time: str, with_user: bool) -> str:
-    user = "profiles.properties" if with_user else "NULL::JSON"
+def _lines(where: str, *, window: str, limit: str, time: str, parts: str, with_user: bool) -> str:
     join = "LEFT JOIN profiles ON profiles.distinct_id = canonical" if with_user else ""
     # Without ORDER BY the rows come in the order they were stored, and never all at once.
     return f"""
@@ -60,7 +62,7 @@ SELECT '{{"event":' || to_json(event)
     || '}}'
 FROM (
     SELECT event, canonical AS distinct_id, sent_id, time, insert_id, processed,
-        sent.properties, {user} AS user_properties
+        sent.properties, {parts}
     FROM (
         SELECT event, events.distinct_id AS sent_id, time, insert_id, processed, properties,
             COALESCE(canonical_id, events.distinct_id) AS canonical

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from mixpanel_mcp.analytics.buckets import DAY, Buckets, DayUnit
 from mixpanel_mcp.analytics.expressions import Bindings
+from mixpanel_mcp.analytics.numbering import numbered
 from mixpanel_mcp.analytics.segments import (
     DEFAULT_SEGMENTS,
     OVERALL,
@@ -118,7 +119,8 @@ def _rows(
     sql = f"""{_counted(query, buckets, on, bindings)}
         SELECT bucket, NULL, {_BIRTHS}, count(*) FROM births GROUP BY bucket
         UNION ALL
-        SELECT bucket, segment, intervals_later, users FROM totals
+        SELECT bucket, name, intervals_later, users
+        FROM totals LEFT JOIN candidates_segments USING (segment)
         WHERE {is_shown("totals", "users", limit)}
         ORDER BY 2, 3"""  # noqa: S608  # values are parameters, or numbers of ours
     nobody = [0] * (query.interval_count + 1)
@@ -139,26 +141,24 @@ def _counted(query: RetentionQuery, buckets: Buckets, on: str | None, bindings: 
     """WITH births, and totals: how many users returned per bucket, segment and interval."""
     returned = query.returned.sql(bindings)
     born = returned if query.born is None else query.born.sql(bindings)
-    value, column = "", ""
-    if on is not None:
-        value, column = f", {segment_name(on, bindings)} AS segment", ", segment"
+    segment = "" if on is None else f", {segment_name(on, bindings)} AS segment"
     kinds = ("NULL",) if on is None else ("NULL", "segment")
     returns = [_returns(query, kind) for kind in kinds]
-    once = "person, bucket" if query.born is None else "person"
-    # Numbers for persons, and a look at the return before instead of SELECT DISTINCT, because
-    # there may be many pairs of birth and return for each event.
-    return f"""WITH candidates AS MATERIALIZED (
-        SELECT dense_rank() OVER (ORDER BY distinct_id) AS person, time, is_birth, is_return{column}
+    once = f"person, {buckets.number('time')}" if query.born is None else "person"
+    found = f"""SELECT * FROM (
+        SELECT distinct_id, time, {born} AS is_birth, {returned} AS is_return{segment}
+        FROM {_events(query, buckets, on, bindings)}
+    ) WHERE is_birth OR is_return"""  # noqa: S608  # values are parameters, names and numbers ours
+    # A look at the return before instead of SELECT DISTINCT, because there may be many pairs of
+    # birth and return for each event.
+    columns = ("time", "is_birth", "is_return")
+    return f"""WITH {numbered("candidates", found, columns, segmented=on is not None)},
+    births AS (
+        SELECT person, born, {buckets.number("born")} AS bucket
         FROM (
-            SELECT distinct_id, time, {born} AS is_birth, {returned} AS is_return{value}
-            FROM {_events(query, buckets, on, bindings)}
-        ) WHERE is_birth OR is_return
-    ), births AS (
-        SELECT person, bucket, time AS born
-        FROM (
-            SELECT person, time, {buckets.number("time")} AS bucket
-            FROM candidates WHERE is_birth AND {buckets.within("time")}
-        ) QUALIFY row_number() OVER (PARTITION BY {once} ORDER BY time) = 1
+            SELECT person, min(time) AS born
+            FROM candidates WHERE is_birth AND {buckets.within("time")} GROUP BY {once}
+        )
     ), returns AS (
         {" UNION ALL ".join(returns)}
     ), totals AS (

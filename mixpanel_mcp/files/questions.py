@@ -30,6 +30,8 @@ MOST_BYTES = 2_000_000
 """Of an answer; rows beyond it are left out."""
 LONGEST_QUESTION = 4_000_000
 _LONGEST_CELL = 10_000
+_LONGEST_NAME = 1_000
+_LONGEST_ERROR = 2_000
 _LARGEST_WHOLE = 2**53
 _MEMORY = "512MB"
 _MOST_DATA = 1536 * 1024 * 1024
@@ -40,6 +42,7 @@ _MOST_PROPERTIES = 200
 
 
 _NO_ZONES = "A time with a zone cannot be shown: cast it, as in now()::TIMESTAMP (which is UTC)."
+_TOO_LARGE = "A value is too large to be shown: cast it to VARCHAR."
 
 
 class QuestionError(Exception):
@@ -76,24 +79,48 @@ def _bound_memory() -> None:
 def _answered(question: Mapping[str, Any]) -> dict[str, Any]:
     import duckdb  # noqa: PLC0415 - an optional extra, and this process's own
 
-    files = question["events"], question["profiles"]
     try:
-        connection = locked(*files, for_reports="report" in question)
-        try:
-            if "sql" in question:
-                return {"ok": select(connection, question["sql"], question["limit"])}
-            if "report" in question:
-                store = exported_store(connection, *files)
-                return {"ok": report(store, question["report"])}
-            return {"ok": described(connection, question["describe"])}
-        finally:
-            connection.close()
+        _check_characters(question)
+        return {"ok": _answer(question)}
     except (QuestionError, ValueError) as error:
-        return {"error": str(error)}
+        text = str(error)
     except duckdb.Error as error:
-        return {"error": _NO_ZONES if "'pytz'" in str(error) else str(error)}
+        # It may quote a text of any length.
+        text = str(error)[:_LONGEST_ERROR]
+        text = _NO_ZONES if "'pytz'" in text else text
+    except OverflowError:
+        text = _TOO_LARGE
     except MemoryError:
-        return {"error": "Out of Memory Error: the question takes more memory than it may."}
+        text = "Out of Memory Error: the question takes more memory than it may."
+    return {"error": text}
+
+
+def _answer(question: Mapping[str, Any]) -> Mapping[str, Any]:
+    files = question["events"], question["profiles"]
+    connection = locked(*files, for_reports="report" in question)
+    try:
+        if "sql" in question:
+            return select(connection, question["sql"], question["limit"])
+        if "report" in question:
+            return report(exported_store(connection, *files), question["report"])
+        return described(connection, question["describe"])
+    finally:
+        connection.close()
+
+
+def _check_characters(question: Mapping[str, Any]) -> None:
+    """JSON can say half of a character, and DuckDB cannot read it.
+
+    Raises:
+        QuestionError: it does.
+    """
+    try:
+        json.dumps(question, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise QuestionError(
+            "The question has half of a character (a surrogate without its other half): write it "
+            "whole."
+        ) from error
 
 
 def locked(
@@ -135,7 +162,7 @@ def select(connection: DuckDBPyConnection, sql: str, limit: int) -> dict[str, An
     if len(statements) != 1 or statements[0].type is not duckdb.StatementType.SELECT:
         raise QuestionError("Only one SELECT (or WITH ... SELECT, or FROM ...) can be asked.")
     run = connection.execute(statements[0])
-    columns = [each[0] for each in run.description or []]
+    columns = [each[0][:_LONGEST_NAME] for each in run.description or []]
     rows: list[list[Any]] = []
     size = 0
     while len(rows) <= limit and size <= MOST_BYTES and (piece := run.fetchmany(_PIECE)):

@@ -11,6 +11,7 @@ from mixpanel_mcp.analytics.expressions import (
     ExpressionError,
     Subject,
     condition,
+    event_parts,
     needs_user,
     number,
     parse,
@@ -214,8 +215,8 @@ def test_the_sql_grows_no_faster_than_the_expression(store: Store, shape: str) -
     sql = segment(text, Subject.EVENTS, bindings)
     assert len(sql) < 3_000 * times
     assert len(number(text, Subject.EVENTS, Bindings())) < 3_000 * times
-    row = "(SELECT '{\"a\": 2}'::JSON AS properties)"
-    assert len(store.rows(f"SELECT {sql} FROM {row}", bindings.values)) == 1  # noqa: S608
+    parts = event_parts(bindings, "'{\"a\": 2}'::JSON", "NULL::JSON")
+    assert len(store.rows(f"SELECT {sql} FROM (SELECT {parts})", bindings.values)) == 1  # noqa: S608
 
 
 def test_a_long_chain_of_conditions_is_not_deep(store: Store) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from interpreter import UNDEFINED, Row, Tree, evaluate, is_number, number_text
 
 from mixpanel_mcp.analytics import expressions
-from mixpanel_mcp.analytics.expressions import Bindings, ExpressionError, Subject
+from mixpanel_mcp.analytics.expressions import Bindings, ExpressionError, Subject, event_parts
 from mixpanel_mcp.analytics.store import Store, open_store
 
 _TABLE = """
@@ -96,7 +96,8 @@ def test_sql_and_interpreter_agree(
     questions = list(product(given_trees, QUESTIONS))
     bindings = Bindings()
     columns = [ask(text_of(tree), Subject.EVENTS, bindings) for tree, (ask, _) in questions]
-    statement = f"SELECT {', '.join(columns)} FROM given ORDER BY place"  # noqa: S608
+    parts = event_parts(bindings, "properties", "user_properties")
+    statement = f"SELECT {', '.join(columns)} FROM (SELECT *, {parts} FROM given) ORDER BY place"  # noqa: S608
     answers = store.rows(statement, bindings.values)
     for row, answer in zip(given_rows, answers, strict=True):
         for (tree, (_, expected)), found in zip(questions, answer, strict=True):

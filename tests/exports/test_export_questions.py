@@ -175,6 +175,46 @@ async def test_sql_that_does_more_than_read_the_export_is_refused(
     assert contents(tmp_path) == files
 
 
+ODD = {
+    "SELECT '\ud800'": "half of a character",
+    'SELECT 1 AS "\udfff"': "half of a character",
+    "SELECT INTERVAL '99999999 years'": "too large",
+    "SELECT [INTERVAL '2000000000 days']": "too large",
+    "SELECT error(repeat('ab', 5_000_000))": "abab",
+    "SELECT now()": "cast it",
+}
+
+
+@pytest.mark.parametrize("sql", ODD, ids=range(len(ODD)))
+async def test_what_cannot_be_shown_is_told_for_what_it_is(
+    connect: Connect, upstream: Upstream, tmp_path: Path, sql: str
+) -> None:
+    upstream.default = whole
+    async with connect(files_root=tmp_path) as tools:
+        name = await exported(tools)
+        await tools.call("query_export", id=name, sql="SELECT 1")
+        answerer = SPARE.take()
+        SPARE.give_back(answerer)
+
+        answer = await tools.call("query_export", id=name, sql=sql)
+
+        assert answerer.is_alive
+
+    assert answer.status == "refused"
+    assert ODD[sql] in answer.text
+    assert len(answer.text) < 5_000
+
+
+async def test_a_name_of_a_column_has_an_end(
+    connect: Connect, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.default = whole
+    async with connect(files_root=tmp_path) as tools:
+        name = await exported(tools)
+        answer = await tools.call("query_export", id=name, sql=f"SELECT 1 AS {'a' * 15_000}")
+    assert answer.data["columns"] == ["a" * 1_000]
+
+
 async def test_the_process_of_questions_knows_no_secret(
     connect: Connect, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

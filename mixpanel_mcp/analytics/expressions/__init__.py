@@ -4,6 +4,7 @@ from mixpanel_mcp.analytics.expressions.bindings import Bindings
 from mixpanel_mcp.analytics.expressions.compiler import (
     Subject,
     condition,
+    event_parts,
     needs_user,
     number,
     segment,
@@ -19,6 +20,7 @@ __all__ = [
     "ExpressionError",
     "Subject",
     "condition",
+    "event_parts",
     "needs_user",
     "number",
     "parse",

@@ -1,8 +1,9 @@
 """Trees to SQL over rows of events or of profiles.
 
-Rows of events have `event`, `distinct_id`, `time` (milliseconds), `insert_id`, `processed`,
-`properties` and `user_properties` (NULL where the user has no profile); rows of profiles have
-`distinct_id`, `properties` and `behaviors` (a JSON object, or NULL).
+Rows of events have `event`, `distinct_id`, `time` (milliseconds), `insert_id`, `processed`, and
+what `event_parts` takes out of `properties` and `user_properties` (NULL where the user has no
+profile); rows of profiles have `distinct_id`, `properties` and `behaviors` (a JSON object, or
+NULL).
 
 Types are Mixpanel's, and nothing is coerced. Where Mixpanel's documents are silent:
 
@@ -23,6 +24,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from mixpanel_mcp.analytics.expressions import conversions, operators, values
+from mixpanel_mcp.analytics.expressions.bindings import parts_of
 from mixpanel_mcp.analytics.expressions.errors import ExpressionError
 from mixpanel_mcp.analytics.expressions.parser import parse
 from mixpanel_mcp.analytics.expressions.syntax import (
@@ -43,7 +45,15 @@ from mixpanel_mcp.analytics.expressions.syntax import (
     reads_user,
 )
 from mixpanel_mcp.analytics.expressions.values import Value
-from mixpanel_mcp.analytics.json_access import Kind, json_label, json_text, json_value, pointer
+from mixpanel_mcp.analytics.json_access import (
+    Kind,
+    json_label,
+    json_part,
+    json_parts,
+    json_text,
+    json_value,
+    pointer,
+)
 
 if TYPE_CHECKING:
     from mixpanel_mcp.analytics.expressions.bindings import Bindings
@@ -103,6 +113,19 @@ def number(text: str, subject: Subject, bindings: Bindings) -> str:
     return value.sql(Kind.NUMBER) if value.may_be(Kind.NUMBER) else "CAST(NULL AS DOUBLE)"
 
 
+def event_parts(bindings: Bindings, properties: str, user_properties: str) -> str:
+    """SQL for the columns of rows of events that hold what is read of their JSON.
+
+    `properties` and `user_properties` are SQL for this JSON. Expressions may be compiled before or
+    after.
+    """
+    columns = {"properties": properties, "user_properties": user_properties}
+    return ", ".join(
+        f"{json_parts(sql, bindings.pointers(column))} AS {parts_of(column)}"
+        for column, sql in columns.items()
+    )
+
+
 def needs_user(*texts: str | None) -> bool:
     """Whether any of the expressions about events reads the profile of the event's user.
 
@@ -155,7 +178,7 @@ class _Compiler:
         if isinstance(expression, Property):
             column, own = self._place(expression)
             if expression.name not in own:
-                return json_label(column, self.bindings.add(pointer(expression.name)))
+                return json_label(self._part(column, expression.name))
         return conversions.to_label(self.value(expression))
 
     def logical(self, expression: Expression) -> Value:
@@ -174,14 +197,18 @@ class _Compiler:
         column, own = self._place(accessor)
         if accessor.name in own:
             return own[accessor.name]
-        path = pointer(accessor.name)
         return Value(
             {
-                kind: lambda kind=kind: json_value(kind, column, self.bindings.add(path))
+                kind: lambda kind=kind: json_value(kind, self._part(column, accessor.name))
                 for kind in Kind
             },
-            json=lambda: json_text(column, self.bindings.add(path)),
+            json=lambda: json_text(self._part(column, accessor.name)),
         )
+
+    def _part(self, column: str, name: str) -> str:
+        if self.subject is Subject.EVENTS:
+            return self.bindings.part(column, pointer(name))
+        return json_part(column, self.bindings.add(pointer(name)))
 
     def _place(self, accessor: Property) -> tuple[str, dict[str, Value]]:
         """Return the column that holds the JSON, and what stands beside it."""

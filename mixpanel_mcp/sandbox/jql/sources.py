@@ -10,9 +10,10 @@ from mixpanel_mcp.analytics.expressions import (
     ExpressionError,
     Subject,
     condition,
+    event_parts,
     needs_user,
 )
-from mixpanel_mcp.analytics.json_access import Kind, json_value
+from mixpanel_mcp.analytics.json_access import Kind, json_part, json_value
 from mixpanel_mcp.analytics.selectors import Selector as EventSelector
 from mixpanel_mcp.sandbox.clock import DAY, midnight
 from mixpanel_mcp.sandbox.jql.plans import EventsPlan, JoinPlan, PeoplePlan, Plan, Selector
@@ -29,7 +30,7 @@ _EVENT = """'{"name":' || to_json(name)
     || ',"mp_processing_time_ms":' || processed
     || CASE WHEN properties::VARCHAR = '{}' THEN '}' ELSE ',' || (properties::VARCHAR)[2:] END
     || '}'"""
-_LAST_SEEN = json_value(Kind.STRING, "properties", "'/$last_seen'")
+_LAST_SEEN = json_value(Kind.STRING, json_part("properties", "'/$last_seen'"))
 _SEEN = """'"time":' || seen || ',"last_seen":' || seen || ','"""
 _USER = f"""'{{"distinct_id":' || to_json(distinct_id) || ',' || COALESCE({_SEEN}, '')
     || '"properties":' || properties::VARCHAR || '}}'"""
@@ -117,7 +118,7 @@ def _join(plan: JoinPlan, bindings: Bindings) -> str:
     return f"""
     SELECT {_JOINED}
     FROM (
-        SELECT * FROM (
+        SELECT *, {event_parts(bindings, "properties", "user_properties")} FROM (
             SELECT distinct_id, event, time, insert_id, processed, properties,
                 {_EVENT} AS event_item
             FROM ({events})
