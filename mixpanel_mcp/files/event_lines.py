@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from string import ascii_letters, digits
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ _LARGEST = 100_000
 _ESCAPED_LETTERS = (b"\\u0024", b"\\u004", b"\\u005", b"\\u006", b"\\u007", b"\\u212")
 _SURROGATES = (b"\\ud", b"\\uD")
 # The Kelvin sign, which becomes a `k` in small letters.
-_KELVIN = "\u212a".encode()
+_KELVIN = "\u212a"
 _TOKEN_ENDS = frozenset({b'en"', b'ey"'})
 _LAST_BYTES = {b"}}\n"}
 # The one banned id that is longer has no letters.
@@ -148,6 +149,12 @@ class EventLines:
 
         So there is one of each, in whatever letters a second one might be written.
         """
+        try:
+            return list(map(self._beginnings.__getitem__, beginnings))
+        except KeyError:
+            return self._new_names(beginnings)
+
+    def _new_names(self, beginnings: list[bytes]) -> list[str] | None:
         for beginning in set(beginnings) - self._beginnings.keys():
             name = _name_in(beginning)
             if name is None:
@@ -226,12 +233,12 @@ def _is_modest(rests: list[bytes]) -> bool:
 def _is_clear(body: bytes, rests: list[bytes]) -> bool:
     """Whether the lines are UTF-8, one line each, and no name in them could be a token's."""
     if not body.isascii():
-        other = b"".join([rest for rest in rests if not rest.isascii()])
+        other = b"".join(filterfalse(bytes.isascii, rests))
         try:
-            (other or body).decode()
+            text = (other or body).decode()
         except UnicodeDecodeError:
             return False
-        if _KELVIN in other:
+        if _KELVIN in text:
             return False
     if b"\\" in body and any(mark in body for mark in (*_ESCAPED_LETTERS, *_SURROGATES)):
         return False
