@@ -38,7 +38,8 @@ _ESCAPED_LETTERS = (b"\\u0024", b"\\u004", b"\\u005", b"\\u006", b"\\u007", b"\\
 _SURROGATES = (b"\\ud", b"\\uD")
 # The Kelvin sign, which becomes a `k` in small letters.
 _KELVIN = "\u212a"
-_TOKEN_ENDS = frozenset({b'en"', b'ey"'})
+_QUOTE = ord('"')
+_TOKEN_ENDS = frozenset({b"en", b"ey"})
 _LAST_BYTES = {b"}}\n"}
 # The one banned id that is longer has no letters.
 _LONGEST_BANNED_WORD = 16
@@ -254,7 +255,8 @@ def _may_name_a_token(body: bytes) -> bool:
     for letter in (b"k", b"K"):
         place = body.find(letter)
         while place >= 0:
-            if body[place + 1 : place + 4].lower() in _TOKEN_ENDS:
+            # Every line ends in three other bytes, so there is a third one behind.
+            if body[place + 3] == _QUOTE and body[place + 1 : place + 3].lower() in _TOKEN_ENDS:
                 return True
             place = body.find(letter, place + 1)
     return False
