@@ -124,15 +124,8 @@ class EventLines:
     def _plain(self, lines: Sequence[bytes], numbers: Sequence[int]) -> Checked | None:
         """The lines as they are, if nothing about any of them needs a second look."""
         body = b"".join(lines)
-        pieces = body.split(b"{")
-        # Two objects a line, the event and its properties: then the pieces alternate.
-        if len(pieces) != 2 * len(lines) + 1 or pieces[0]:
-            return None
-        names = self._names(pieces[1::2])
-        rests = pieces[2::2]
-        if names is None or {rest[-3:] for rest in rests} != _LAST_BYTES or not _is_modest(rests):
-            return None
-        if not _is_clear(body, rests):
+        names = self._plainly_named(body, len(lines))
+        if names is None:
             return None
         try:
             events = _decode_lines(body)
@@ -144,6 +137,18 @@ class EventLines:
             return None
         times = [each.time for each in found]
         return Checked(body, names, times, insert_ids, numbers)
+
+    def _plainly_named(self, body: bytes, count: int) -> list[str] | None:
+        """The events' names, if by its looks each line is an event and nothing is unusual."""
+        pieces = body.split(b"{")
+        # Two objects a line, the event and its properties: then the pieces alternate.
+        if len(pieces) != 2 * count + 1 or pieces[0]:
+            return None
+        rests = pieces[2::2]
+        names = self._names(pieces[1::2])
+        if names is None or {rest[-3:] for rest in rests} != _LAST_BYTES or not _is_modest(rests):
+            return None
+        return names if _is_clear(body, rests) else None
 
     def _names(self, beginnings: list[bytes]) -> list[str] | None:
         """The events' names, if each line begins with its name and goes on with its properties.
