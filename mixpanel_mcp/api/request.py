@@ -105,13 +105,17 @@ def switch(value: bool) -> str:  # noqa: FBT001 - it names what it converts
     return "1" if value else "0"
 
 
+# Made once: json.dumps makes one anew for each call that asks for something unusual.
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def compact_json(value: object) -> str:
     """JSON without spaces.
 
     Raises:
         ValueError: NaN and infinities have no JSON.
     """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _compact.encode(value)
 
 
 def json_body(value: object) -> bytes:

@@ -12,6 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import filterfalse
 from string import ascii_letters, digits
 from typing import Annotated, Any
 
@@ -36,8 +37,9 @@ _LARGEST = 100_000
 _ESCAPED_LETTERS = (b"\\u0024", b"\\u004", b"\\u005", b"\\u006", b"\\u007", b"\\u212")
 _SURROGATES = (b"\\ud", b"\\uD")
 # The Kelvin sign, which becomes a `k` in small letters.
-_KELVIN = "\u212a".encode()
-_TOKEN_ENDS = frozenset({b'en"', b'ey"'})
+_KELVIN = "\u212a"
+_QUOTE = ord('"')
+_TOKEN_ENDS = frozenset({b"en", b"ey"})
 _LAST_BYTES = {b"}}\n"}
 # The one banned id that is longer has no letters.
 _LONGEST_BANNED_WORD = 16
@@ -122,15 +124,8 @@ class EventLines:
     def _plain(self, lines: Sequence[bytes], numbers: Sequence[int]) -> Checked | None:
         """The lines as they are, if nothing about any of them needs a second look."""
         body = b"".join(lines)
-        pieces = body.split(b"{")
-        # Two objects a line, the event and its properties: then the pieces alternate.
-        if len(pieces) != 2 * len(lines) + 1 or pieces[0]:
-            return None
-        names = self._names(pieces[1::2])
-        rests = pieces[2::2]
-        if names is None or {rest[-3:] for rest in rests} != _LAST_BYTES or not _is_modest(rests):
-            return None
-        if not _is_clear(body, rests):
+        names = self._plainly_named(body, len(lines))
+        if names is None:
             return None
         try:
             events = _decode_lines(body)
@@ -143,11 +138,29 @@ class EventLines:
         times = [each.time for each in found]
         return Checked(body, names, times, insert_ids, numbers)
 
+    def _plainly_named(self, body: bytes, count: int) -> list[str] | None:
+        """The events' names, if by its looks each line is an event and nothing is unusual."""
+        pieces = body.split(b"{")
+        # Two objects a line, the event and its properties: then the pieces alternate.
+        if len(pieces) != 2 * count + 1 or pieces[0]:
+            return None
+        rests = pieces[2::2]
+        names = self._names(pieces[1::2])
+        if names is None or {rest[-3:] for rest in rests} != _LAST_BYTES or not _is_modest(rests):
+            return None
+        return names if _is_clear(body, rests) else None
+
     def _names(self, beginnings: list[bytes]) -> list[str] | None:
         """The events' names, if each line begins with its name and goes on with its properties.
 
         So there is one of each, in whatever letters a second one might be written.
         """
+        try:
+            return list(map(self._beginnings.__getitem__, beginnings))
+        except KeyError:
+            return self._new_names(beginnings)
+
+    def _new_names(self, beginnings: list[bytes]) -> list[str] | None:
         for beginning in set(beginnings) - self._beginnings.keys():
             name = _name_in(beginning)
             if name is None:
@@ -226,12 +239,12 @@ def _is_modest(rests: list[bytes]) -> bool:
 def _is_clear(body: bytes, rests: list[bytes]) -> bool:
     """Whether the lines are UTF-8, one line each, and no name in them could be a token's."""
     if not body.isascii():
-        other = b"".join([rest for rest in rests if not rest.isascii()])
+        other = b"".join(filterfalse(bytes.isascii, rests))
         try:
-            (other or body).decode()
+            text = (other or body).decode()
         except UnicodeDecodeError:
             return False
-        if _KELVIN in other:
+        if _KELVIN in text:
             return False
     if b"\\" in body and any(mark in body for mark in (*_ESCAPED_LETTERS, *_SURROGATES)):
         return False
@@ -247,7 +260,8 @@ def _may_name_a_token(body: bytes) -> bool:
     for letter in (b"k", b"K"):
         place = body.find(letter)
         while place >= 0:
-            if body[place + 1 : place + 4].lower() in _TOKEN_ENDS:
+            # Every line ends in three other bytes, so there is a third one behind.
+            if body[place + 3] == _QUOTE and body[place + 1 : place + 3].lower() in _TOKEN_ENDS:
                 return True
             place = body.find(letter, place + 1)
     return False

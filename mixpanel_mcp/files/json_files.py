@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 
@@ -10,7 +9,6 @@ from mixpanel_mcp.files.errors import UnreadableFileError
 from mixpanel_mcp.files.records import MOST_BYTES, MOST_RECORDS, Lines
 from mixpanel_mcp.files.unpacking import Buffered
 
-_STEP = 50
 _PIECE = 256 * 1024
 _LONGEST_ELEMENT = 4 * 1024 * 1024
 _MOST_TRIES = 50
@@ -45,27 +43,28 @@ def first_byte(stream: Buffered) -> bytes:
 
 def pieces_of_lines(stream: Buffered) -> Iterator[Lines]:
     """A batch of lines at a time; the last one gets the newline it may lack."""
-    first = 1
-    while lines := _some_lines(stream):
-        yield Lines(range(first, first + len(lines)), lines)
-        first += len(lines)
+    first, size = 1, 0
+    held: list[bytes] = []
+    while step := stream.readlines(_PIECE):
+        # What is read in a step ends with the line that fills it.
+        most = _PIECE + len(step[-1])
+        held += step
+        size += most
+        while len(held) >= MOST_RECORDS or size >= MOST_BYTES:
+            lines, held = held[:MOST_RECORDS], held[MOST_RECORDS:]
+            size = most if held else 0
+            yield _ended(first, lines)
+            first += len(lines)
+    if held:
+        yield _ended(first, held)
 
 
-def _some_lines(stream: Buffered) -> list[bytes]:
-    lines: list[bytes] = []
-    size = 0
-    # In small steps, as a few thousand lines of a megabyte each would be too much at once.
-    while len(lines) < MOST_RECORDS and size < MOST_BYTES:
-        step = list(islice(stream, min(_STEP, MOST_RECORDS - len(lines))))
-        if not step:
-            break
-        lines += step
-        size += len(step) * max(map(len, step))
-    if lines and not lines[-1].endswith(b"\n"):
+def _ended(first: int, lines: list[bytes]) -> Lines:
+    if not lines[-1].endswith(b"\n"):
         lines[-1] += b"\n"
-    if lines and (lines[0].endswith(b"\r\n") or lines[-1].endswith(b"\r\n")):
+    if lines[0].endswith(b"\r\n") or lines[-1].endswith(b"\r\n"):
         lines = [line[:-2] + b"\n" if line.endswith(b"\r\n") else line for line in lines]
-    return lines
+    return Lines(range(first, first + len(lines)), lines)
 
 
 def pieces_of_array(stream: Buffered) -> Iterator[Lines]:

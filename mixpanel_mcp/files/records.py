@@ -74,7 +74,7 @@ def in_batches(pieces: Iterable[Lines | Unreadable]) -> Iterator[Lines | Unreada
     """The same in the same order, small pieces put together to batches."""
     held: list[Lines] = []
     for piece in pieces:
-        if isinstance(piece, Unreadable):
+        if isinstance(piece, Unreadable) or (len(piece.lines) >= MOST_RECORDS and not held):
             yield piece
         elif held and not _fits(held, piece):
             yield _together(held)

@@ -30,6 +30,9 @@ _INSERT_ID = re.compile(r"[A-Za-z0-9-]{1,36}")
 _EARLIEST = 31_536_000  # 1971-01-01
 _TRACK_DAYS = 5
 _LEAST_MILLISECONDS = 10**11
+# `1e15` is written anew with 18 bytes, and nothing grows more.
+_MOST_GROWTH = 6
+_SIMPLE = frozenset({str, int, bool, type(None)})
 _NOT_CONTENT = {"token", "$insert_id"}
 
 
@@ -80,13 +83,19 @@ def prepare_events(
     return Prepared(ready, _notes(filled))
 
 
-def imported_event(event: Mapping[str, Any], now_ms: int) -> tuple[dict[str, Any], list[str]]:
-    """One event as `/import` takes it, with its `$insert_id`; or the faults that forbid it."""
+def imported_event(
+    event: Mapping[str, Any], now_ms: int, *, written: int
+) -> tuple[dict[str, Any], list[str]]:
+    """One event as `/import` takes it, with its `$insert_id`; or the faults that forbid it.
+
+    `written` is how many bytes of JSON it was.
+    """
     faults = list(_shape_faults(event))
     if faults:
         return {}, faults
     completed = _completed(event, None, None, Counter())
-    faults = list(_faults(completed, importing=True, now_ms=now_ms))
+    most = written * _MOST_GROWTH
+    faults = list(_faults(completed, importing=True, now_ms=now_ms, most_bytes=most))
     if not faults and not completed["properties"].get("$insert_id"):
         completed["properties"]["$insert_id"] = insert_id(completed)
     return completed, faults
@@ -175,7 +184,10 @@ _canonical = json.JSONEncoder(
 ).encode
 
 
-def _faults(event: Mapping[str, Any], *, importing: bool, now_ms: int) -> Iterator[str]:
+def _faults(
+    event: Mapping[str, Any], *, importing: bool, now_ms: int, most_bytes: int = _LARGEST_EVENT
+) -> Iterator[str]:
+    """`most_bytes`: the event is known to have no more, and what fits anyway is not measured."""
     properties = cast("dict[str, Any]", event["properties"])
     yield from _time_faults(properties, importing=importing, now_ms=now_ms)
     yield from _id_faults(event["event"], properties, importing=importing)
@@ -183,7 +195,11 @@ def _faults(event: Mapping[str, Any], *, importing: bool, now_ms: int) -> Iterat
     if len(properties) > most:
         yield f"properties: has {len(properties)} of at most {most} (token and $insert_id count)"
     for name, value in properties.items():
-        yield from (f"properties.{name[:60]}: {fault}" for fault in value_faults(value))
+        if type(value) not in _SIMPLE:
+            found = value_faults(value, most_bytes=most_bytes)
+            yield from (f"properties.{name[:60]}: {fault}" for fault in found)
+    if most_bytes < _LARGEST_EVENT:
+        return
     try:
         size = len(compact_json(event).encode(errors="surrogatepass"))
     except ValueError:
@@ -237,9 +253,14 @@ def _id_faults(name: str, properties: Mapping[str, Any], *, importing: bool) -> 
 
 
 def value_faults(
-    value: object, *, depth: int = 1, largest: int = _LARGEST_VALUE, top: bool = True
+    value: object,
+    *,
+    depth: int = 1,
+    largest: int = _LARGEST_VALUE,
+    top: bool = True,
+    most_bytes: int = _LARGEST_EVENT,
 ) -> Iterator[str]:
-    """Say what Mixpanel would not take of a property's value."""
+    """Say what Mixpanel would not take of a property's value, which has `most_bytes` at most."""
     if isinstance(value, float) and not is_number(value):
         yield "NaN and infinities are not JSON"
     if not is_list(value) and not is_object(value):
@@ -252,8 +273,14 @@ def value_faults(
         yield f"has {len(children)} of at most {_MOST_ITEMS} items"
     for child in children:
         # Only objects count as levels: a list of objects is one level with its objects.
-        yield from value_faults(child, depth=depth + is_object(value), largest=largest, top=False)
-    if top and all(not isinstance(child, float) or is_number(child) for child in children):
+        if type(child) not in _SIMPLE:
+            deeper = depth + is_object(value)
+            yield from value_faults(child, depth=deeper, largest=largest, top=False)
+    if (
+        top
+        and most_bytes > largest
+        and all(not isinstance(child, float) or is_number(child) for child in children)
+    ):
         yield from _size_faults(value, largest)
 
 

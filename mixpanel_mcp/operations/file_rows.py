@@ -51,7 +51,8 @@ class EventRows:
         row, unreadable = parsed(line)
         if unreadable:
             return unreadable
-        event, faults = imported_event(self._event(row), int(time.time() * 1000))
+        now_ms = int(time.time() * 1000)
+        event, faults = imported_event(self._event(row), now_ms, written=len(line))
         if not faults:
             try:
                 return _as_line(event)
@@ -85,7 +86,7 @@ def parsed(line: bytes) -> tuple[dict[str, Any], Faults]:
     if len(line) >= LONGEST_LINE:
         return {}, [("", "is longer than the 1 MB that a record may have")]
     try:
-        row = unwrapped(json.loads(line.decode(), object_pairs_hook=_unique))
+        row = unwrapped(_decoder.decode(line.decode()))
     except UnicodeDecodeError:
         return {}, [("", "is not UTF-8; write the file in UTF-8")]
     except RepeatedNameError as error:
@@ -112,6 +113,9 @@ def _unique(items: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
+_decoder = json.JSONDecoder(object_pairs_hook=_unique)
+
+
 def _first(columns: Sequence[str], row: Mapping[str, Any]) -> str | None:
     return next((column for column in columns if column in row), None)
 
@@ -123,5 +127,5 @@ def _as_line(event: dict[str, Any]) -> Completed:
         name=event["event"],
         time=properties["time"],
         insert_id=properties["$insert_id"],
-        watched=any(name.lower() in TOKEN_NAMES for name in properties),
+        watched=not TOKEN_NAMES.isdisjoint(map(str.lower, properties)),
     )

@@ -88,7 +88,7 @@ class Scan:
         resumed = scanned.resumed or Standing()
         self._done, self._begun = resumed.done, resumed.begun
         self._pieces: Iterator[Lines | Unreadable] = in_batches(scanned.source.pieces())
-        self._packing: tuple[Crate, Future[bytes]] | None = None
+        self._packing: Future[None] | None = None
 
     async def run(self) -> None:
         """Read the file to its end.
@@ -122,7 +122,7 @@ class Scan:
     def _step(self, packer: ThreadPoolExecutor) -> bool:
         piece = next(self._pieces, None)
         if piece is None:
-            self._keep_packed()
+            self._wait_for_packing()
             return False
         if isinstance(piece, Unreadable):
             self._scanned.read += 1
@@ -135,17 +135,19 @@ class Scan:
             self._scanned.unclear += crate.between(self._done, self._begun, self._freight)
         crate = crate.behind(max(self._done, self._begun), self._freight)
         if crate.numbers:
-            packing = packer.submit(self._freight.packed, crate.body)
-            self._keep_packed()
-            self._packing = crate, packing
+            packing = packer.submit(self._keep, crate)
+            self._wait_for_packing()
+            self._packing = packing
         return True
 
-    def _keep_packed(self) -> None:
-        if self._packing is None:
-            return
-        crate, packing = self._packing
-        self._packing = None
-        body = packing.result()
+    def _wait_for_packing(self) -> None:
+        if self._packing is not None:
+            packing, self._packing = self._packing, None
+            packing.result()
+
+    def _keep(self, crate: Crate) -> None:
+        """Pack a crate and keep it: hardly any of this holds up the thread that reads."""
+        body = self._freight.packed(crate.body)
         self._load.add(body, crate.repeat)
         repeatable = crate.repeat is not Repeat.UNSAFE
         self._scanned.spool.add(body, crate.numbers, len(crate.body), repeatable=repeatable)

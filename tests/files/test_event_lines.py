@@ -189,3 +189,14 @@ def test_too_much_is_too_much_on_both_ways() -> None:
     expected = ["303 of at most 254", "300 of at most 254", "nested", "1 MB", "8192"]
     for reason, part in zip(reasons, expected, strict=True):
         assert part in reason
+
+
+def test_a_list_is_measured_as_it_would_be_written_anew() -> None:
+    """Of `1e15` four bytes are read and eighteen written."""
+    inner = b"[" + b",".join([b"1e15"] * 200) + b"]"
+    line = line_of(values="HERE").replace(b'"HERE"', b"[" + b",".join([inner] * 3) + b"]")
+
+    (rejection,) = checked(line).rejected
+
+    assert len(line) < 8192
+    assert "bytes, and a list or object may have 8192" in rejection.faults[0][1]

@@ -16,7 +16,14 @@ import pytest
 from mixpanel_mcp.files.errors import OutsideError, UnreadableFileError
 from mixpanel_mcp.files.event_lines import Checked, EventLines
 from mixpanel_mcp.files.folder import Folder
-from mixpanel_mcp.files.records import Rejection, Unreadable, in_batches
+from mixpanel_mcp.files.records import (
+    MOST_BYTES,
+    MOST_RECORDS,
+    Lines,
+    Rejection,
+    Unreadable,
+    in_batches,
+)
 from mixpanel_mcp.files.sources import SourceFile, opened_source
 from mixpanel_mcp.operations.arguments import BANNED_IDS
 from mixpanel_mcp.operations.event_freight import columns_of
@@ -175,6 +182,26 @@ def test_a_hostile_line_is_a_rejected_row(tmp_path: Path, line: bytes, reason: s
     assert [rejection.line for rejection in rejected] == [2]
     assert reason in rejected[0].faults[0][1]
     assert json.loads(rejected[0].as_line())["line"] == 2
+
+
+def test_lines_of_all_lengths_keep_their_places(tmp_path: Path) -> None:
+    """Thousands of short ones are read in a step, and of long ones a few."""
+    lengths = [*(n % 7 for n in range(9_000)), *(200_000 + n for n in range(60)), 3]
+    lines = [b"x" * length for length in lengths]
+    path = tmp_path / "lines.ndjson"
+    path.write_bytes(b"\r\n".join(lines))
+
+    with (
+        Folder.opened(tmp_path) as folder,
+        opened_source(folder, path.name, columns_of({})) as source,
+    ):
+        pieces = [piece for piece in source.pieces() if isinstance(piece, Lines)]
+
+    assert [line for piece in pieces for line in piece.lines] == [line + b"\n" for line in lines]
+    numbers = [number for piece in pieces for number in piece.numbers]
+    assert numbers == list(range(1, len(lines) + 1))
+    assert max(len(piece.lines) for piece in pieces) == MOST_RECORDS
+    assert max(sum(map(len, piece.lines)) for piece in pieces) <= MOST_BYTES
 
 
 def test_a_line_without_end_takes_no_more_memory_than_others(tmp_path: Path) -> None:

@@ -412,19 +412,20 @@ async def test_other_calls_are_answered_meanwhile(
     upstream.always("/import", imported)
     rows = [event(n, place={"lat": n}) for n in range(20_000)]
     write(tmp_path / "events.ndjson", rows)
-    longest = 0.0
+    waits: list[float] = []
 
     async with connect(files_root=tmp_path) as tools:
         importing = asyncio.create_task(tools.call("import_events", file="events.ndjson"))
         while not importing.done():
             began = time.perf_counter()
             await tools.client.list_tools()
-            longest = max(longest, time.perf_counter() - began)
+            waits.append(time.perf_counter() - began)
         answer = await importing
 
     assert answer.status == "ok", answer.text
-    # The goal is 0.1 s; a busy machine with two cores gets some air.
-    assert longest < 0.5
+    # The goal is 0.1 s. Where a machine has other things to do, a few waits tell of those.
+    assert sum(wait > 0.1 for wait in waits) <= len(waits) // 20
+    assert max(waits) < 0.5
 
 
 async def test_the_pace_is_mixpanels_own(
