@@ -265,6 +265,12 @@ def _notes(reports: Sequence[Report], freight: Freight, error: MixpanelError | N
         for report in reports
         if report.rejects
     ]
+    notes += [
+        f"{quoted(report.scanned.name + '.checkpoint')} stays: rows of this file count each time, "
+        "so the same call sends none of them again. To send them once more, remove it"
+        for report in reports
+        if not (report.standing.repeatable or report.left)
+    ]
     repeated = sum(report.scanned.overview.repeated for report in reports)
     if repeated:
         notes.append(

@@ -111,9 +111,7 @@ class EventImport:
 
     def work(self, folder: Path) -> Work:
         if self._server:
-            return Work(
-                ("--files-root", str(folder)), "import_events", {"file": "events.ndjson"}
-            )
+            return Work(("--files-root", str(folder)), "import_events", {"file": "events.ndjson"})
         return Work(("import", str(folder / "events.ndjson"), "--json"))
 
     def answer(self, request: Received) -> Reply:
@@ -203,7 +201,9 @@ class Export:
 
     def answer(self, request: Received) -> Reply:
         packed = gzip.compress(body_of(day_of(request), self._a_day))
-        return Reply(pieces=[packed[at : at + 400] for at in range(0, len(packed), 400)], headers=GZIP)
+        return Reply(
+            pieces=[packed[at : at + 400] for at in range(0, len(packed), 400)], headers=GZIP
+        )
 
     def check(self, folder: Path, arrived: Sequence[Received], answer: Answer) -> None:
         del arrived
