@@ -47,7 +47,7 @@ class Tally:
 
 
 async def killed(kind: Kind, upstream: Upstream, place: Path, kills: int, seed: str) -> Tally:
-    """Kill and start again so many times; whatever comes to its end meanwhile is checked as well."""
+    """Kill and start again so many times; what comes to its end meanwhile is checked as well."""
     chance = random.Random(seed)  # noqa: S311 - moments, no secrets
     tally = Tally()
     asked = asyncio.Event()
@@ -91,9 +91,9 @@ def names_below(folder: Path) -> list[str]:
 class EventImport:
     """Events with ids of their own and without, and two that Mixpanel would never take."""
 
-    changes, seconds = 45, 1.2
-    _count = 30_000
-    _wrong = (100, 25_000)
+    changes, seconds = 24, 0.5
+    _count = 15_000
+    _wrong = (100, 12_000)
 
     def __init__(self, *, server: bool) -> None:
         self._server = server
@@ -144,7 +144,7 @@ _KEY = ("distinct_id", "time", "$insert_id")
 class ProfileImport:
     """Updates that count each time; nobody may ever send one of them twice."""
 
-    changes, seconds = 60, 0.5
+    changes, seconds = 55, 0.4
     _count = 20_000
 
     def prepare(self, folder: Path) -> None:
@@ -179,7 +179,7 @@ class ProfileImport:
 class Export:
     """Three days, each of them in many pieces."""
 
-    changes, seconds = 50, 0.4
+    changes, seconds = 55, 0.2
     _a_day = 600
 
     def __init__(self, file_format: str, *, server: bool) -> None:
@@ -246,7 +246,7 @@ def _ids(file: Path) -> list[str]:
 class ProfileExport:
     """Pages of one session, each a file."""
 
-    changes, seconds = 40, 0.3
+    changes, seconds = 100, 0.1
     _page, _count = 50, 470
 
     def prepare(self, folder: Path) -> None:

@@ -113,7 +113,7 @@ async def _called(process: asyncio.subprocess.Process, work: Work) -> dict[str, 
     for message in messages:
         process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
     while line := await process.stdout.readline():
-        answer = json.loads(line) if line.endswith(b"\n") else {}
+        answer: dict[str, Any] = json.loads(line) if line.endswith(b"\n") else {}
         if answer.get("id") == 2:
             return answer["result"]["structuredContent"]
     assert process.stderr is not None
