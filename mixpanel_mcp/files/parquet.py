@@ -8,6 +8,8 @@ NULL where a value is not of their type.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -54,6 +56,7 @@ def write_parquet(
     """
     part = target.with_name(f"{target.name}.part")
     try:
+        part.unlink(missing_ok=True)  # DuckDB would write through a link
         with _connection(target) as connection:
             connection.execute(
                 f"COPY ({_selected(source, kind, columns)}) TO {quoted(str(part))}"
@@ -74,6 +77,7 @@ def join_parquet(sources: Sequence[Path], target: Path) -> None:
     files = ", ".join(quoted(str(each)) for each in sources)
     part = target.with_name(f"{target.name}.part")
     try:
+        part.unlink(missing_ok=True)  # DuckDB would write through a link
         with _connection(target) as connection:
             connection.execute(
                 f"COPY (SELECT * FROM read_parquet([{files}])) TO {quoted(str(part))}"  # noqa: S608 - paths are quoted
@@ -102,7 +106,8 @@ def remove_duplicates(source: Path) -> tuple[int, int, int]:
     kept = size = 0
     packer = Packer() if source.name.endswith(".gz") else None
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        with part.open("xb") as file:
             for number, line in enumerate(_whole_lines(source)):
                 if number in copies:
                     continue
@@ -273,8 +278,10 @@ def _connection(beside: Path) -> Generator[DuckDBPyConnection]:
     try:
         yield connection
     except duckdb.IOException as error:
+        full = "No space" in str(error)
         # Its text has our own path and the system's reason.
-        raise OSError(28 if "No space" in str(error) else 5, str(error)[:200]) from error
+        said = os.strerror(errno.ENOSPC) if full else str(error).split("\n", maxsplit=1)[0][:200]
+        raise OSError(errno.ENOSPC if full else errno.EIO, said) from error
     except duckdb.Error as error:
         raise ConversionError(str(error).split("\n", maxsplit=1)[0][:300]) from error
     finally:

@@ -24,7 +24,7 @@ _MOST_UNPACKED_PARQUET = 4 * 1024 * 1024 * 1024
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _JSON = {".ndjson", ".jsonl", ".json", ".txt", ".log", ""}
 
-OWN_ENDINGS = (".rejected.ndjson", ".checkpoint")
+OWN_ENDINGS = (".rejected.ndjson", ".checkpoint", ".checkpoint.incomplete")
 """What imports leave behind; a pattern does not mean these unless it names them."""
 
 

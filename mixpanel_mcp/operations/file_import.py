@@ -7,7 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, RefusedError
+from mixpanel_mcp.api.errors import (
+    FailedError,
+    InvalidArgumentsError,
+    MixpanelError,
+    RefusedError,
+)
 from mixpanel_mcp.files.checkpoint import Standing
 from mixpanel_mcp.files.errors import OutsideError, UnreadableFileError
 from mixpanel_mcp.files.folder import Folder
@@ -181,10 +186,10 @@ async def _send(
         await sending.run()
     except (OSError, OutsideError) as error:
         said = getattr(error, "strerror", None) or error
-        raise RefusedError(
-            f"The import of {quoted(scanned.name)} cannot note how far it is, beside the file: "
-            f"{said}. Nothing more was sent."
-        ) from error
+        return FailedError(
+            f"how far the import of {quoted(scanned.name)} is cannot be noted beside the file "
+            f"({said}). Make room there, and call again."
+        )
     finally:
         rejects.close()
         report.rejects = rejects.name if rejects.bytes else None

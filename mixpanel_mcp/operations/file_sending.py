@@ -186,12 +186,14 @@ class Sending:
     def _advance(self) -> None:
         """Count what is settled without a gap before it, and write its rejected rows down."""
         standing = self.standing
-        while (outcome := self._settled.pop(self._next, None)) is not None:
+        while (outcome := self._settled.get(self._next)) is not None:
             kept = self._bodies[self._next]
-            self._next += 1
             if behind := outcome.behind():
+                # On a full disk it stays unsettled, and so does everything behind it.
                 self.rejects.write(b"".join(each.as_line() for each in behind))
                 standing.rejected_bytes = self.rejects.bytes
+            del self._settled[self._next]
+            self._next += 1
             for each in outcome.rejected:
                 count_reason(self.reasons, *each.faults[0])
             standing.unclear += len(outcome.unclear)
