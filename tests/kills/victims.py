@@ -93,7 +93,7 @@ async def _ended(process: asyncio.subprocess.Process) -> dict[str, Any] | None:
     out, said = await process.communicate()
     if process.returncode == -9:
         return None
-    assert process.returncode in {0, 1}, said.decode()
+    assert process.returncode in {0, 1}, f"{process.returncode}: {said.decode()}"
     return json.loads(out)
 
 
