@@ -154,9 +154,7 @@ class Export:
     def record(self, one: Slice, position: Mapping[str, Any] | None = None) -> None:
         """Enter a slice, whose file is there."""
         slices = {**self.manifest.slices, one.key: one}
-        self._save(
-            replace(self.manifest, slices=slices, position=position or {}, complete=False)
-        )
+        self._save(replace(self.manifest, slices=slices, position=position or {}, complete=False))
 
     def close(self) -> None:
         """Say that nothing is missing."""

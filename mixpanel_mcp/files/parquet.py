@@ -56,7 +56,6 @@ def write_parquet(
     """
     part = target.with_name(f"{target.name}.part")
     try:
-        part.unlink(missing_ok=True)  # DuckDB would write through a link
         with _connection(target) as connection:
             connection.execute(
                 f"COPY ({_selected(source, kind, columns)}) TO {quoted(str(part))}"
@@ -77,7 +76,6 @@ def join_parquet(sources: Sequence[Path], target: Path) -> None:
     files = ", ".join(quoted(str(each)) for each in sources)
     part = target.with_name(f"{target.name}.part")
     try:
-        part.unlink(missing_ok=True)  # DuckDB would write through a link
         with _connection(target) as connection:
             connection.execute(
                 f"COPY (SELECT * FROM read_parquet([{files}])) TO {quoted(str(part))}"  # noqa: S608 - paths are quoted
@@ -106,8 +104,7 @@ def remove_duplicates(source: Path) -> tuple[int, int, int]:
     kept = size = 0
     packer = Packer() if source.name.endswith(".gz") else None
     try:
-        part.unlink(missing_ok=True)
-        with part.open("xb") as file:
+        with part.open("wb") as file:
             for number, line in enumerate(_whole_lines(source)):
                 if number in copies:
                     continue

@@ -1,4 +1,4 @@
-"""A disk that is full: nothing half-written stays, the answer says what to do, the next call goes on.
+"""A full disk: nothing half-written stays, the answer says what to do, the next call goes on.
 
 Files may grow to a limit only, which fails as a full disk does and needs no disk of its own.
 """
@@ -62,7 +62,9 @@ def half_refused(request: Received) -> Reply:
     return Reply(400, json={**said, "failed_records": failed})
 
 
-@pytest.mark.parametrize(("count", "size"), [(6_000, 20_000), (1, 180)], ids=["spool", "checkpoint"])
+@pytest.mark.parametrize(
+    ("count", "size"), [(6_000, 20_000), (1, 180)], ids=["spool", "checkpoint"]
+)
 async def test_an_import_that_cannot_keep_its_books_sends_nothing(
     connect: Connect, upstream: Upstream, tmp_path: Path, count: int, size: int
 ) -> None:

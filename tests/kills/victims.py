@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import random
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -72,8 +74,7 @@ async def outcome(
             return await talk
     finally:
         end.cancel()
-        with suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         await process.wait()
 
 
@@ -85,8 +86,14 @@ async def _end_at(
     if moment.after_first_request:
         await asked.wait()
     await asyncio.sleep(moment.seconds)
-    with suppress(ProcessLookupError):
-        process.kill()
+    _kill(process)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    # `process.kill` may take away the code of a process that ends just now from who waits for it.
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
 
 
 async def _ended(process: asyncio.subprocess.Process) -> dict[str, Any] | None:
