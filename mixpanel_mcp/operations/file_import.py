@@ -88,7 +88,7 @@ async def import_files(
         scans: list[Scanned] = []
         read = 0
         for file in files:
-            source = _opened(held, file, columns)
+            source = _opened(held, file, columns, alone=not dry_run)
             scanned = _begun(held, source, file.folder, freight)
             await Scan(load, freight, scanned, progress, before=read).run()
             read += scanned.read
@@ -107,11 +107,14 @@ async def import_files(
         return _answer(reports, freight, error, time.monotonic() - began)
 
 
-def _opened(held: ExitStack, file: NamedFile, columns: Columns) -> SourceFile:
+def _opened(held: ExitStack, file: NamedFile, columns: Columns, *, alone: bool) -> SourceFile:
     try:
-        return held.enter_context(opened_source(file.folder, file.name, columns))
+        source = held.enter_context(opened_source(file.folder, file.name, columns))
+        if alone:
+            source.hold()
     except (OutsideError, UnreadableFileError) as error:
         raise InvalidArgumentsError([f"file: {quoted(file.name)}: {error}"]) from error
+    return source
 
 
 def _begun(held: ExitStack, source: SourceFile, folder: Folder, freight: Freight) -> Scanned:

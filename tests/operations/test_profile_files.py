@@ -1,5 +1,6 @@
 """Profile updates from a file: in order, and what counts each time never twice."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from harness import CANARY_TOKEN, Connect, Result
-from upstream import Answer, Drop, Reply, Upstream
+from upstream import Answer, Drop, Held, Reply, Upstream
 
 TAKEN = Reply(json={"status": 1, "error": None})
 
@@ -132,6 +133,28 @@ async def test_what_counts_each_time_is_not_sent_again_by_the_same_call(
     (tmp_path / "updates.ndjson.checkpoint").unlink()
     await run(connect, tmp_path)
     assert len(arrived(upstream)) == 6_000
+
+
+async def test_two_calls_for_one_file_do_not_meet(
+    connect: Connect, upstream: Upstream, tmp_path: Path
+) -> None:
+    """A host that loses its patience calls again, and the first call goes on."""
+    go_on = asyncio.Event()
+    upstream.on("/engage", Held(go_on, TAKEN))
+    upstream.always("/engage", TAKEN)
+    write(tmp_path / "updates.ndjson", [added(n) for n in range(3_000)])
+
+    first = asyncio.ensure_future(run(connect, tmp_path))
+    await upstream.opened(1)
+    second = await run(connect, tmp_path)
+    looked = await run(connect, tmp_path, dry_run=True)
+    go_on.set()
+
+    assert (await first).status == "ok"
+    assert second.status == "refused"
+    assert "another import of it" in second.text
+    assert looked.status == "ok"
+    assert arrived(upstream) == [f"user-{n}" for n in range(3_000)]
 
 
 async def test_what_can_be_repeated_leaves_no_checkpoint(
