@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-million contract check lock clean
+.PHONY: demo test test-million test-kills contract check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -14,6 +14,11 @@ test: .venv/installed
 # the file is not named as tests are: it wants the machine for itself.
 test-million: .venv/installed
 	$(BIN)/python -m pytest -q -s tests/million/million_reports.py
+
+# Imports and exports of every kind, killed fifty times each at moments of chance and started again.
+# It prints the seed of the moments; KILL_SEED=... brings them back. `test` has a few kills of each.
+test-kills: .venv/installed
+	$(BIN)/python -m pytest -q -s --numprocesses 0 tests/kills/fifty_kills.py
 
 # What the tools send and the sandbox answers, against Mixpanel's own specifications where their
 # folder is at hand.

@@ -59,6 +59,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     pieces: Sequence[bytes] | None = None
     cut: bool = False  # the connection ends in the middle of the (chunked) body
+    length: int | None = None  # what content-length says, whatever the body has
     until: asyncio.Event | None = None  # the answer, or the end of its pieces, waits for this
 
 
@@ -207,7 +208,7 @@ class Upstream:
         if reply.pieces is None and not await self._due(reply, reader):
             return False
         await self._write(reply, request, reader, writer)
-        return not reply.cut
+        return not reply.cut and reply.length is None
 
     async def _due(self, reply: Reply, reader: asyncio.StreamReader) -> bool:
         """Wait until a reply may go on; False where the client leaves before."""
@@ -238,7 +239,8 @@ class Upstream:
         lines = [f"HTTP/1.1 {reply.status} Told"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         chunked = reply.pieces is not None or reply.cut
-        length = "transfer-encoding: chunked" if chunked else f"content-length: {len(body)}"
+        declared = len(body) if reply.length is None else reply.length
+        length = "transfer-encoding: chunked" if chunked else f"content-length: {declared}"
         writer.write("\r\n".join([*lines, length, "", ""]).encode())
         if request.method == "HEAD":
             return

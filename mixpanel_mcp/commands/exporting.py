@@ -166,7 +166,8 @@ async def export(
         return await _Run(client, settings, order, target, report).result()
     except OSError as error:
         raise FailedError(
-            f"{error.filename or target.path} could not be written: {error.strerror}."
+            f"{error.filename or target.path} could not be written: {error.strerror}. Once it can "
+            "be, run the same command again: what came whole is kept."
         ) from error
     finally:
         await client.close()

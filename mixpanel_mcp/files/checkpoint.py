@@ -17,8 +17,9 @@ class Standing:
     """What became of a file's rows so far.
 
     Everything up to row `done` is settled. Rows up to `begun` may have been sent: where that cannot
-    be repeated they are not sent again. `refused` counts Mixpanel's reasons, `rejected_bytes` is
-    the length of NAME.rejected.ndjson that belongs to this.
+    be repeated they are not sent again. `repeatable` says that what was sent so far may arrive
+    twice. `refused` counts Mixpanel's reasons, `rejected_bytes` is the length of
+    NAME.rejected.ndjson that belongs to this.
     """
 
     done: int = 0
@@ -27,6 +28,7 @@ class Standing:
     accepted: int = 0
     unclear: int = 0
     rejected_bytes: int = 0
+    repeatable: bool = True
     refused: dict[str, int] = field(default_factory=dict[str, int])
 
 

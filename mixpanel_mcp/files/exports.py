@@ -154,18 +154,21 @@ class Export:
     def record(self, one: Slice, position: Mapping[str, Any] | None = None) -> None:
         """Enter a slice, whose file is there."""
         slices = {**self.manifest.slices, one.key: one}
-        self.manifest = replace(
-            self.manifest, slices=slices, position=position or {}, complete=False
-        )
-        self.save()
+        self._save(replace(self.manifest, slices=slices, position=position or {}, complete=False))
 
     def close(self) -> None:
         """Say that nothing is missing."""
-        self.manifest = replace(self.manifest, complete=True, position={})
-        self.save()
+        self._save(replace(self.manifest, complete=True, position={}))
 
-    def save(self) -> None:
-        """Write the manifest in one step.
+    def forget(self) -> None:
+        """Begin anew: no slice counts any longer, and their files go."""
+        files = self.files()
+        self._save(replace(self.manifest, slices={}, position={}, complete=False))
+        for file in files:
+            file.unlink(missing_ok=True)
+
+    def _save(self, manifest: Manifest) -> None:
+        """Write the manifest in one step; only what is written counts.
 
         Raises:
             OSError: it cannot be written; the one before is still there.
@@ -175,8 +178,9 @@ class Export:
         number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(number, "w", encoding="utf-8") as file:
-                json.dump(self.manifest.as_data(), file, ensure_ascii=False, indent=1)
+                json.dump(manifest.as_data(), file, ensure_ascii=False, indent=1)
             part.replace(self.folder / MANIFEST)
+            self.manifest = manifest
         finally:
             part.unlink(missing_ok=True)
 
@@ -191,7 +195,9 @@ class Export:
         Raises:
             ExportInUseError: one is at work.
         """
-        with (self.folder / ".lock").open("wb") as file:
+        # Neither through a link nor with a loss: whatever it is, it is not ours to empty.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with os.fdopen(os.open(self.folder / ".lock", flags, 0o600), "rb") as file:
             try:
                 import fcntl  # noqa: PLC0415 - absent on Windows, where nothing keeps them away
             except ImportError:

@@ -88,8 +88,12 @@ class Folder:
             OutsideError: something else stands in its place.
         """
         fresh = name + _INCOMPLETE
-        with self.extend(fresh, 0) as file:
-            file.write(content)
+        try:
+            with self.extend(fresh, 0) as file:
+                file.write(content)
+        except OSError:
+            self._unlink(fresh)
+            raise
         if self._handle is None:
             (self.path / fresh).replace(self.path / name)
         else:
@@ -98,11 +102,14 @@ class Folder:
     def remove(self, name: str) -> None:
         """Remove a file, and what an interrupted `replace` left of it."""
         for each in (name, name + _INCOMPLETE):
-            with suppress(FileNotFoundError):
-                if self._handle is None:
-                    (self.path / each).unlink()
-                else:
-                    os.unlink(each, dir_fd=self._handle)
+            self._unlink(each)
+
+    def _unlink(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            if self._handle is None:
+                (self.path / name).unlink()
+            else:
+                os.unlink(name, dir_fd=self._handle)
 
     def _open(self, name: str, flags: int) -> int:
         if self._handle is None:

@@ -8,6 +8,8 @@ NULL where a value is not of their type.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
@@ -278,8 +280,10 @@ def _connection(beside: Path) -> Generator[DuckDBPyConnection]:
     try:
         yield connection
     except duckdb.IOException as error:
+        full = "No space" in str(error)
         # Its text has our own path and the system's reason.
-        raise OSError(28 if "No space" in str(error) else 5, str(error)[:200]) from error
+        said = os.strerror(errno.ENOSPC) if full else str(error).split("\n", maxsplit=1)[0][:200]
+        raise OSError(errno.ENOSPC if full else errno.EIO, said) from error
     except duckdb.Error as error:
         raise ConversionError(str(error).split("\n", maxsplit=1)[0][:300]) from error
     finally:

@@ -3,6 +3,7 @@
 import tempfile
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import IO
 
 from mixpanel_mcp.files.folder import Folder
@@ -34,12 +35,19 @@ class Faulty:
             self._file.write(rejection.as_line())
 
     def write_to(self, rejects: "Rejects") -> None:
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
-            rejects.write(piece)
+        before = rejects.bytes
+        try:
+            self._file.seek(0)
+            while piece := self._file.read(_PIECE):
+                rejects.write(piece)
+        except OSError:
+            rejects.cut(before)
+            raise
 
     def close(self) -> None:
-        self._file.close()
+        # On a full disk it would try once more to write what nobody needs any longer.
+        with suppress(OSError):
+            self._file.close()
 
 
 class Rejects:
@@ -54,7 +62,7 @@ class Rejects:
         self._file = folder.extend(self.name, kept) if kept else None
 
     def write(self, content: bytes) -> None:
-        """Append whole lines.
+        """Append whole lines, or nothing.
 
         Raises:
             OSError: the disk is full.
@@ -62,9 +70,23 @@ class Rejects:
         """
         if self._file is None:
             self._file = self._folder.extend(self.name, 0)
-        self._file.write(content)
-        self._file.flush()
+        try:
+            self._file.write(content)
+            self._file.flush()
+        except OSError:
+            self.cut(self.bytes)
+            raise
         self.bytes += len(content)
+
+    def cut(self, length: int) -> None:
+        """Take away what stands behind so many bytes."""
+        self.bytes = length
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+            self._file = self._folder.extend(self.name, length) if length else None
+            if not length:
+                self._folder.remove(self.name)
 
     def close(self) -> None:
         if self._file is not None:

@@ -236,14 +236,20 @@ class SliceFile:
         except DamagedError as error:
             raise BrokenSliceError(str(error)) from error
         records = self._count.finish()
-        if not self._as_it_came and not self._count.ends_with_a_break:
-            self._write_plain(b"\n")
+        unpacked = self._count.bytes
+        if not self._count.ends_with_a_break:
+            # So that files can be put one behind the other.
+            if self._as_it_came:
+                self._write(_packed_break())
+            else:
+                self._write_plain(b"\n")
+            unpacked += 1
         if self._packer is not None:
             self._write(self._packer.finish())
         self._close()
         self._part.replace(self.path)
         digest = self._hash.hexdigest() if self._hash else None
-        return Written(records, self._size, self._count.bytes, digest)
+        return Written(records, self._size, unpacked, digest)
 
     def __enter__(self) -> Self:
         return self
@@ -274,3 +280,9 @@ class SliceFile:
         if self._file >= 0:
             number, self._file = self._file, -1
             os.close(number)
+
+
+def _packed_break() -> bytes:
+    """A newline as a gzip member of its own."""
+    packer = Packer()
+    return packer.take(b"\n") + packer.finish()

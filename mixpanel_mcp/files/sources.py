@@ -21,10 +21,11 @@ from mixpanel_mcp.files.unpacking import BoundedLines, Buffered, Unpacked, is_gz
 _BUFFER = 256 * 1024
 _ENDS_READ = 64 * 1024
 _MOST_UNPACKED_PARQUET = 4 * 1024 * 1024 * 1024
+_NUMBERED_PATHS = sys.platform == "linux"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _JSON = {".ndjson", ".jsonl", ".json", ".txt", ".log", ""}
 
-OWN_ENDINGS = (".rejected.ndjson", ".checkpoint")
+OWN_ENDINGS = (".rejected.ndjson", ".checkpoint", ".checkpoint.incomplete")
 """What imports leave behind; a pattern does not mean these unless it names them."""
 
 
@@ -58,6 +59,23 @@ class SourceFile:
         self._file.seek(max(0, self.size - _ENDS_READ))
         digest.update(self._file.read(_ENDS_READ))
         return digest.hexdigest()
+
+    def hold(self) -> None:
+        """Keep other imports of this file away until it is closed; on Windows nothing does.
+
+        Raises:
+            UnreadableFileError: one is at work.
+        """
+        try:
+            import fcntl  # noqa: PLC0415 - absent on Windows
+        except ImportError:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UnreadableFileError("another import of it is at work; wait for it") from error
+        except OSError:  # a file system without locks
+            return
 
     def require_unchanged(self) -> None:
         """Insist that what was read is what is there.
@@ -98,11 +116,11 @@ class SourceFile:
         with ExitStack() as held:
             number, path = self._file.fileno(), self._path
             if zipped:
-                unpacked = held.enter_context(tempfile.NamedTemporaryFile(suffix=".parquet"))
+                unpacked = held.enter_context(_unpacked_parquet())
                 _copy(Unpacked(self._file), unpacked)
-                number, path = unpacked.fileno(), unpacked.name
+                number, path = unpacked.fileno(), str(unpacked.name)
             # By its number, so that nobody can put another file in its place.
-            if sys.platform == "linux":
+            if _NUMBERED_PATHS:
                 path = f"/proc/self/fd/{number}"
             yield from pieces_of_parquet(path, self._columns.moments)
 
@@ -126,6 +144,12 @@ def opened_source(folder: Folder, name: str, columns: Columns) -> Generator[Sour
 
 def _kind(name: str) -> str:
     return PurePosixPath(name.lower().removesuffix(".gz")).suffix
+
+
+def _unpacked_parquet() -> IO[bytes]:
+    if _NUMBERED_PATHS:
+        return tempfile.TemporaryFile()  # without a name, so that nothing of it outlives a kill
+    return tempfile.NamedTemporaryFile(suffix=".parquet")
 
 
 def _copy(source: Unpacked, target: IO[bytes]) -> None:

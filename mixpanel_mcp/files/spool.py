@@ -7,6 +7,7 @@ judged are kept themselves, in a file without a name that ends with this process
 import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -45,7 +46,9 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        # On a full disk it would try once more to write what nobody needs any longer.
+        with suppress(OSError):
+            self._file.close()
 
     def add(self, body: bytes, numbers: Sequence[int], unpacked: int, *, repeatable: bool) -> None:
         """Keep a body and the places of its rows.
@@ -62,6 +65,8 @@ class Spool:
             places = array("Q", numbers).tobytes()
             self._file.write(places)
             self._end += len(places)
+        # So that a full disk is noticed before anything is sent.
+        self._file.flush()
         self._kept.append(kept)
 
     def __len__(self) -> int:

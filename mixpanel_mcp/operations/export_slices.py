@@ -33,6 +33,7 @@ from mixpanel_mcp.files.parquet import (
     remove_duplicates,
     write_parquet,
 )
+from mixpanel_mcp.files.root import own_folder
 from mixpanel_mcp.files.slices import BrokenSliceError, NoRoomError, Room, SliceFile, Written
 from mixpanel_mcp.operation import Progress
 from mixpanel_mcp.sanitize import counted
@@ -205,7 +206,7 @@ class SlicedExport:
             fetched=moment.isoformat(),
             duplicates=duplicates,
         )
-        self._keep(partial(self._export.record, one))
+        self._keep(partial(self._export.record, one), self._export.path(one))
         self._done += 1
         self._under_way.pop(day, None)
         await self._say(force=True)
@@ -236,9 +237,13 @@ class SlicedExport:
         stage = "ndjson" if order.format == "parquet" else order.format
         folder = self._export.folder / f"day={day}"
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
+            own_folder(self._export.folder, folder.name)
             written = await self._received(day, folder / f"events.{stage}", stage)
-            return await self._finished(written, folder, stage)
+            try:
+                return await self._finished(written, folder, stage)
+            except (ConversionError, DuckDBMissingError, OSError):
+                (folder / f"events.{stage}").unlink(missing_ok=True)
+                raise
         except BrokenSliceError as error:
             raise UnreadableReplyError(str(error)) from error
         except NoRoomError as error:
@@ -340,11 +345,14 @@ class SlicedExport:
     async def _digest(self, path: Path) -> str:
         return await anyio.to_thread.run_sync(digest_of, path)
 
-    def _keep(self, save: Callable[[], None]) -> None:
+    def _keep(self, save: Callable[[], None], file: Path | None = None) -> None:
+        """Save the manifest; a file that it could not take in goes."""
         try:
             save()
         except OSError as error:
-            raise FailedError(f"The manifest could not be written: {error.strerror}.") from error
+            if file is not None:
+                file.unlink(missing_ok=True)
+            raise unsaved(error) from error
 
     async def _say(self, *, force: bool = False) -> None:
         now = time.monotonic()
@@ -362,6 +370,13 @@ def digest_of(path: Path) -> str:
 
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unsaved(error: OSError) -> FailedError:
+    return FailedError(
+        f"The manifest could not be written: {error.strerror}. What it names is kept; call again "
+        "with the same arguments once there is room."
+    )
 
 
 def no_duckdb() -> FailedError:

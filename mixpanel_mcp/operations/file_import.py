@@ -7,7 +7,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mixpanel_mcp.api.errors import InvalidArgumentsError, MixpanelError, RefusedError
+from mixpanel_mcp.api.errors import (
+    FailedError,
+    InvalidArgumentsError,
+    MixpanelError,
+    RefusedError,
+)
 from mixpanel_mcp.files.checkpoint import Standing
 from mixpanel_mcp.files.errors import OutsideError, UnreadableFileError
 from mixpanel_mcp.files.folder import Folder
@@ -83,7 +88,7 @@ async def import_files(
         scans: list[Scanned] = []
         read = 0
         for file in files:
-            source = _opened(held, file, columns)
+            source = _opened(held, file, columns, alone=not dry_run)
             scanned = _begun(held, source, file.folder, freight)
             await Scan(load, freight, scanned, progress, before=read).run()
             read += scanned.read
@@ -102,11 +107,14 @@ async def import_files(
         return _answer(reports, freight, error, time.monotonic() - began)
 
 
-def _opened(held: ExitStack, file: NamedFile, columns: Columns) -> SourceFile:
+def _opened(held: ExitStack, file: NamedFile, columns: Columns, *, alone: bool) -> SourceFile:
     try:
-        return held.enter_context(opened_source(file.folder, file.name, columns))
+        source = held.enter_context(opened_source(file.folder, file.name, columns))
+        if alone:
+            source.hold()
     except (OutsideError, UnreadableFileError) as error:
         raise InvalidArgumentsError([f"file: {quoted(file.name)}: {error}"]) from error
+    return source
 
 
 def _begun(held: ExitStack, source: SourceFile, folder: Folder, freight: Freight) -> Scanned:
@@ -181,10 +189,10 @@ async def _send(
         await sending.run()
     except (OSError, OutsideError) as error:
         said = getattr(error, "strerror", None) or error
-        raise RefusedError(
-            f"The import of {quoted(scanned.name)} cannot note how far it is, beside the file: "
-            f"{said}. Nothing more was sent."
-        ) from error
+        return FailedError(
+            f"how far the import of {quoted(scanned.name)} is cannot be noted beside the file "
+            f"({said}). Make room there, and call again."
+        )
     finally:
         rejects.close()
         report.rejects = rejects.name if rejects.bytes else None
@@ -264,6 +272,12 @@ def _notes(reports: Sequence[Report], freight: Freight, error: MixpanelError | N
         "mend them there, and import that file"
         for report in reports
         if report.rejects
+    ]
+    notes += [
+        f"{quoted(report.scanned.name + '.checkpoint')} stays: rows of this file count each time, "
+        "so the same call sends none of them again. To send them once more, remove it"
+        for report in reports
+        if not (report.standing.repeatable or report.left)
     ]
     repeated = sum(report.scanned.overview.repeated for report in reports)
     if repeated:

@@ -108,7 +108,11 @@ class Scan:
                     [f"file: {quoted(self._scanned.name)}: {error}"]
                 ) from error
             except OSError as error:
-                said = f"file: {quoted(self._scanned.name)}: {error.strerror or error}"
+                said = (
+                    f"file: {quoted(self._scanned.name)}: it cannot be read, or what was checked "
+                    f"cannot be kept beside it ({error.strerror or error}): make room there for "
+                    "all of it, packed, and call again"
+                )
                 raise InvalidArgumentsError([said]) from error
 
     def _steps(self, packer: ThreadPoolExecutor) -> bool:

@@ -25,20 +25,25 @@ from mixpanel_mcp.operations.freight import Freight
 
 _SECONDS_BETWEEN_SAVES = 0.25
 _TOO_LARGE = ("", "is too large for Mixpanel")
+_NOT_SENT = ("", "was not sent: the import stopped after another part of its request had gone in")
 
 
 @dataclass
 class _Outcome:
-    """What became of one body; `maybe` says that nobody knows."""
+    """What became of one body; of the rows in `unclear` nobody knows."""
 
     accepted: int = 0
     rejected: list[Rejection] = field(default_factory=list[Rejection])
-    maybe: bool = False
+    unclear: list[Rejection] = field(default_factory=list[Rejection])
 
     def take(self, other: "_Outcome") -> None:
         self.accepted += other.accepted
         self.rejected += other.rejected
-        self.maybe = self.maybe or other.maybe
+        self.unclear += other.unclear
+
+    def behind(self) -> list[Rejection]:
+        """The rows that stay behind, in the file's order."""
+        return sorted([*self.rejected, *self.unclear], key=lambda each: each.line)
 
 
 @dataclass
@@ -72,10 +77,12 @@ class Sending:
         async with anyio.create_task_group() as workers:
             for _ in range(min(self.freight.in_flight, len(self._bodies))):
                 workers.start_soon(self._work, waiting)
-        if self._next < len(self._bodies) or self.error is not None:
-            self._save()
-        else:
+        if self.error is None and self.standing.repeatable:
             self.scanned.checkpoint.remove()
+        else:
+            # What counts each time keeps it to its end and beyond: should the answer be lost, the
+            # same call again finds that everything was sent.
+            self._save()
 
     async def _work(self, waiting: Iterator[tuple[int, Kept]]) -> None:
         while self.error is None and (following := next(waiting, None)) is not None:
@@ -94,34 +101,31 @@ class Sending:
         body = self.scanned.spool.body(kept)
         unsafe = not kept.repeatable
         if unsafe:
-            self.standing.begun = kept.last
+            self.standing.begun, self.standing.repeatable = kept.last, False
             self._save()
+        places = self.scanned.spool.numbers(kept)
         try:
-            outcome = await self._send(body, kept.unpacked, self.scanned.spool.numbers(kept))
+            outcome = await self._send(body, kept.unpacked, places, unsafe=unsafe)
         except MixpanelError as error:
             if not unsafe or not may_have_arrived(error):
                 self.standing.begun = self.standing.done if unsafe else self.standing.begun
                 raise
             self.error = error
             rows = self.freight.rows(self.freight.unpacked(body))
-            places = self.scanned.spool.numbers(kept)
-            outcome = _Outcome(
-                rejected=[
-                    Rejection(place, (MAYBE,), row) for place, row in zip(places, rows, strict=True)
-                ],
-                maybe=True,
-            )
+            outcome = _Outcome(unclear=_all_with(MAYBE, places, rows))
         self._settled[index] = outcome
         self._advance()
         before, every = self.steps
         said = f"{self.standing.sent} of {self.scanned.read} {self.freight.noun}s settled"
         await self.progress(before + self.standing.sent, every, said)
 
-    async def _send(self, body: bytes, unpacked: int, numbers: Sequence[int]) -> _Outcome:
+    async def _send(
+        self, body: bytes, unpacked: int, numbers: Sequence[int], *, unsafe: bool
+    ) -> _Outcome:
         request = self.freight.request(body)
         reply = await self._answered(body, unpacked, len(numbers))
         if reply.status == 413:
-            return await self._in_halves(body, numbers)
+            return await self._in_halves(body, numbers, unsafe=unsafe)
         result = self.freight.read(request, reply, len(numbers))
         if not result.rejected:
             return _Outcome(result.accepted)
@@ -145,7 +149,7 @@ class Sending:
                 pace.taken(begun)
                 return reply
 
-    async def _in_halves(self, body: bytes, numbers: Sequence[int]) -> _Outcome:
+    async def _in_halves(self, body: bytes, numbers: Sequence[int], *, unsafe: bool) -> _Outcome:
         rows = self.freight.rows(self.freight.unpacked(body))
         if len(rows) == 1:
             return _Outcome(rejected=[Rejection(numbers[0], (_TOO_LARGE,), rows[0])])
@@ -154,24 +158,45 @@ class Sending:
         unpacked = [self.freight.joined(part) for part in (rows[:middle], rows[middle:])]
         parts = [self.freight.packed(part) for part in unpacked]
         self.load.divide(body, parts)
-        for part, whole, places in zip(
-            parts, unpacked, (numbers[:middle], numbers[middle:]), strict=True
-        ):
-            outcome.take(await self._send(part, len(whole), places))
+        outcome.take(await self._send(parts[0], len(unpacked[0]), numbers[:middle], unsafe=unsafe))
+        if unsafe:
+            outcome.take(
+                await self._second_half(parts[1], rows[middle:], len(unpacked[1]), numbers[middle:])
+            )
+        else:
+            outcome.take(
+                await self._send(parts[1], len(unpacked[1]), numbers[middle:], unsafe=False)
+            )
         return outcome
+
+    async def _second_half(
+        self, body: bytes, rows: Sequence[bytes], unpacked: int, numbers: Sequence[int]
+    ) -> _Outcome:
+        """Send what may not be sent twice; where it fails, the first half has gone in already."""
+        if self.error is not None:
+            return _Outcome(rejected=_all_with(_NOT_SENT, numbers, rows))
+        try:
+            return await self._send(body, unpacked, numbers, unsafe=True)
+        except MixpanelError as error:
+            self.error = error
+            if may_have_arrived(error):
+                return _Outcome(unclear=_all_with(MAYBE, numbers, rows))
+            return _Outcome(rejected=_all_with(_NOT_SENT, numbers, rows))
 
     def _advance(self) -> None:
         """Count what is settled without a gap before it, and write its rejected rows down."""
         standing = self.standing
-        while (outcome := self._settled.pop(self._next, None)) is not None:
+        while (outcome := self._settled.get(self._next)) is not None:
             kept = self._bodies[self._next]
-            self._next += 1
-            if outcome.rejected:
-                self.rejects.write(b"".join(each.as_line() for each in outcome.rejected))
+            if behind := outcome.behind():
+                # On a full disk it stays unsettled, and so does everything behind it.
+                self.rejects.write(b"".join(each.as_line() for each in behind))
                 standing.rejected_bytes = self.rejects.bytes
-            for each in outcome.rejected if not outcome.maybe else []:
+            del self._settled[self._next]
+            self._next += 1
+            for each in outcome.rejected:
                 count_reason(self.reasons, *each.faults[0])
-            standing.unclear += kept.count if outcome.maybe else 0
+            standing.unclear += len(outcome.unclear)
             standing.accepted += outcome.accepted
             standing.sent += kept.count
             standing.done = standing.begun = kept.last
@@ -182,3 +207,9 @@ class Sending:
     def _save(self) -> None:
         self.scanned.checkpoint.save(self.standing)
         self._saved = time.monotonic()
+
+
+def _all_with(
+    fault: tuple[str, str], places: Sequence[int], rows: Sequence[bytes]
+) -> list[Rejection]:
+    return [Rejection(place, (fault,), row) for place, row in zip(places, rows, strict=True)]

@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -20,6 +20,7 @@ from mixpanel_mcp.api.errors import (
 from mixpanel_mcp.api.replies import failure
 from mixpanel_mcp.api.request import Request, compact_json
 from mixpanel_mcp.files.exports import Export, Manifest, Slice
+from mixpanel_mcp.files.root import own_folder
 from mixpanel_mcp.files.slices import NoRoomError, Room, SliceFile, Written
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Call, Status
@@ -30,6 +31,7 @@ from mixpanel_mcp.operations.export_files import (
     slices_table,
     summary,
 )
+from mixpanel_mcp.operations.export_slices import unsaved
 from mixpanel_mcp.sanitize import counted
 
 _PAGE_SIZE = 1000
@@ -50,7 +52,12 @@ async def profiles_to_files(call: Call, arguments: Mapping[str, Any], page_of: P
     call.take_export_time()
     room = await anyio.to_thread.run_sync(room_for, exports, call)
     with begun(exports, _manifest(call, arguments)) as export:
-        (export.folder / _FOLDER).mkdir(mode=0o700, exist_ok=True)
+        try:
+            own_folder(export.folder, _FOLDER)
+        except OSError as error:
+            raise FailedError(
+                f"The export could not be written to a file: {error.strerror}."
+            ) from error
         run = _Pages(call, export, page_of, room)
         try:
             await run.fetch()
@@ -107,7 +114,7 @@ class _Pages:
                     raise
                 # Mixpanel forgets a session after a while; its pages belong together.
                 resumed, session, page = False, None, 0
-                self._forget()
+                self._saved(self._export.forget)
                 continue
             resumed = False
             more = len(profiles) >= size and session is not None
@@ -119,11 +126,6 @@ class _Pages:
             if not more:
                 break
         self._saved(self._export.close)
-
-    def _forget(self) -> None:
-        manifest = self._export.manifest
-        self._export.manifest = replace(manifest, slices={}, position={})
-        self._saved(self._export.save)
 
     async def _page(
         self, page: int, session: str | None
@@ -174,7 +176,7 @@ class _Pages:
             sha256=written.sha256,
             fetched=datetime.fromtimestamp(self._call.client.pacing.now(), UTC).isoformat(),
         )
-        self._saved(partial(self._export.record, one, position))
+        self._saved(partial(self._export.record, one, position), self._export.path(one))
         self.fetched += 1
 
     def _written(self, file: str, profiles: list[dict[str, Any]]) -> Written:
@@ -189,11 +191,14 @@ class _Pages:
                 out.take(json.dumps(_whole(profile), ensure_ascii=False).encode() + b"\n")
             return out.finish()
 
-    def _saved(self, save: Callable[[], None]) -> None:
+    def _saved(self, save: Callable[[], None], file: Path | None = None) -> None:
+        """Save the manifest; a file that it could not take in goes."""
         try:
             save()
         except OSError as error:
-            raise FailedError(f"The manifest could not be written: {error.strerror}.") from error
+            if file is not None:
+                file.unlink(missing_ok=True)
+            raise unsaved(error) from error
 
 
 def _whole(profile: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def lines(count: int) -> Iterator[str]:
         yield json.dumps(event(number, url=text, plan="free", price=number / 7)) + "\n"
 
 
-async def peak(upstream: Upstream, path: Path) -> int:
+async def peak(upstream: Upstream, path: Path, code: int = 0) -> int:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-c", MEASURED, "import", str(path), "--rate", "0"),
@@ -38,7 +38,7 @@ async def peak(upstream: Upstream, path: Path) -> int:
         stderr=asyncio.subprocess.PIPE,
     )
     _, said = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, said
+    assert process.returncode == code, said
     return int(said.split()[-1])
 
 
@@ -59,3 +59,19 @@ async def test_memory_does_not_grow_with_the_file(upstream: Upstream, tmp_path: 
 
     assert max(peaks) < 100 * MEGABYTES
     assert peaks[1] < 1.1 * peaks[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_line_of_a_gigabyte_takes_the_memory_of_any_other(
+    upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.default = Reply(json={"code": 200, "num_records_imported": 2, "status": "OK"})
+    path, good = tmp_path / "events.ndjson", "".join(lines(1)).encode()
+    with path.open("wb") as file:
+        file.write(good + b'{"event":"')
+        file.truncate(1024**3)  # zeros, which take no room on the disk
+        file.seek(0, 2)
+        file.write(b'"}\n' + good)
+
+    assert await peak(upstream, path, code=1) < 100 * MEGABYTES
+    assert len(upstream.requests) == 1

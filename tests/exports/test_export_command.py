@@ -1,10 +1,8 @@
 """`mixpanel-mcp export`: the same on the command line, for a person's own paths."""
 
 import asyncio
-import gzip
 import json
 import os
-import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +10,9 @@ from typing import Any
 
 import duckdb
 import pytest
-from days import DAYS, GZIP, Faulty, body_of, day_of, expected, leftovers, plain, read, whole
+from days import DAYS, Faulty, expected, plain, read, whole
 from harness import CANARY_PASSWORD
-from upstream import Received, Reply, Upstream
+from upstream import Reply, Upstream
 
 SPAN = ["--from-date", DAYS[0], "--to-date", DAYS[-1]]
 
@@ -166,44 +164,6 @@ async def test_what_is_missing_is_an_exit_code_and_the_next_run_goes_on(
     assert mended.code == 0
     assert read(target) == expected()
     assert answers.asked[DAYS[0]] == 1
-
-
-def slowly(request: Received) -> Reply:
-    """A day in many small pieces, so that there is much to interrupt."""
-    packed = gzip.compress(body_of(day_of(request)))
-    return Reply(pieces=[packed[at : at + 40] for at in range(0, len(packed), 40)], headers=GZIP)
-
-
-@pytest.mark.parametrize("name", ["all.ndjson", "all.ndjson.gz", "all.parquet", "days/"])
-async def test_killed_at_any_moment_and_run_again_it_has_every_event_once(
-    upstream: Upstream, tmp_path: Path, name: str
-) -> None:
-    upstream.default = slowly
-    target = tmp_path / name
-    chance = random.Random(name)  # noqa: S311 - moments, no secrets
-    arguments = [*SPAN, "--out", f"{tmp_path}/{name}"]
-    for _ in range(6):
-        process = await started(upstream, *arguments)
-        reading = asyncio.ensure_future(process.communicate())
-        await asyncio.wait({reading}, timeout=chance.uniform(0.25, 0.9))
-        if process.returncode is None:
-            process.kill()
-        await reading
-
-    ran = await run(upstream, *arguments)
-
-    assert ran.code == 0, ran.err
-    if name == "all.parquet":
-        found = asked(f"SELECT insert_id FROM '{target}' ORDER BY time")  # noqa: S608 - our own path
-        assert [each for (each,) in found] == [
-            each["properties"]["$insert_id"] for each in expected()
-        ]
-    elif name.endswith("/"):
-        files = sorted(target.rglob("*.ndjson"))
-        assert [record for file in files for record in read(file)] == expected()
-    else:
-        assert read(target) == expected()
-    assert leftovers(tmp_path) == []
 
 
 def test_it_does_not_load_mcp() -> None:

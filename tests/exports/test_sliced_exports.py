@@ -109,36 +109,11 @@ async def test_the_same_call_again_costs_no_export(
 
 BROKEN = {
     "cut": Reply(pieces=[gzip.compress(body_of(DAYS[1]))[:200]], headers=GZIP, cut=True),
-    "cut-between-lines": Reply(pieces=[body_of(DAYS[1], 3)], cut=True),
-    "gzip-cut": Reply(body=gzip.compress(body_of(DAYS[1]))[:-8], headers=GZIP),
-    "gzip-damaged": Reply(body=gzip.compress(b"x" * 99)[:-6] + b"123456", headers=GZIP),
-    "last-line-cut": Reply(body=body_of(DAYS[1])[:-9]),
-    "terminated-early": Reply(body=body_of(DAYS[1], 3) + b"terminated early\n"),
-    "terminated-in-the-middle": Reply(
-        body=body_of(DAYS[1], 3) + b"terminated early\n" + body_of(DAYS[1], 2)
-    ),
-    "an-error-in-a-200": Reply(body=b'{"error": "query failed"}\n'),
-    "503": Reply(status=503, body="<html>"),
-    "429": Reply(status=429, json={"error": "too many export requests in progress"}),
-    "500": Reply(status=500, body="no"),
+    "early": Reply(body=body_of(DAYS[1], 3) + b"terminated early\n"),
 }
 
 
 @pytest.mark.parametrize("fault", BROKEN.values(), ids=BROKEN)
-async def test_a_day_that_fails_is_fetched_again_alone(
-    connect: Connect, upstream: Upstream, tmp_path: Path, fault: Reply
-) -> None:
-    upstream.default = answers = Faulty({DAYS[1]: [fault]})
-
-    async with connect(files_root=tmp_path) as tools:
-        answer = await tools.call("download_data", **SPAN, format="ndjson")
-
-    assert (answer.status, events_of(answer)) == ("ok", expected())
-    assert answers.asked == {DAYS[0]: 1, DAYS[1]: 2, DAYS[2]: 1}
-    assert leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("fault", [BROKEN["cut"], BROKEN["terminated-early"]], ids=["cut", "early"])
 async def test_what_does_not_come_whole_is_missing_and_the_rest_is_kept(
     connect: Connect, upstream: Upstream, tmp_path: Path, fault: Reply
 ) -> None:

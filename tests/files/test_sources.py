@@ -314,3 +314,38 @@ def test_nothing_in_a_file_is_nothing(tmp_path: Path) -> None:
     }.items():
         (tmp_path / name).write_bytes(content)
         assert ids(tmp_path / name) == []
+
+
+def test_a_file_that_shrinks_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(as_ndjson(EVENTS))
+
+    def use(source: SourceFile) -> None:
+        os.truncate(path, 10)
+        list(source.pieces())
+        with pytest.raises(UnreadableFileError, match="changes"):
+            source.require_unchanged()
+
+    opened(path, use)
+
+
+def test_a_file_that_is_replaced_is_read_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(as_ndjson(EVENTS[:10]))
+    other = tmp_path / "other.ndjson"
+    other.write_bytes(as_ndjson(EVENTS))
+    identities: list[str] = []
+
+    def use(source: SourceFile) -> None:
+        identities.append(source.identity())
+        if other.exists():
+            other.replace(path)
+        pieces = list(source.pieces())
+        lines = sum(len(piece.lines) for piece in pieces if not isinstance(piece, Unreadable))
+        assert lines == (10 if len(identities) == 1 else len(EVENTS))
+        source.require_unchanged()
+
+    opened(path, use)
+    opened(path, use)
+
+    assert identities[0] != identities[1]

@@ -1,5 +1,6 @@
 """Profile updates from a file: in order, and what counts each time never twice."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import pytest
 from harness import CANARY_TOKEN, Connect, Result
-from upstream import Drop, Reply, Upstream
+from upstream import Answer, Drop, Held, Reply, Upstream
 
 TAKEN = Reply(json={"status": 1, "error": None})
 
@@ -113,6 +114,86 @@ async def test_rows_that_were_under_way_when_the_process_died_are_not_sent_again
     assert done.data["files"][0]["unclear"] == 2_000
     kept = (tmp_path / "updates.ndjson.rejected.ndjson").read_text().splitlines()
     assert [json.loads(line)["line"] for line in kept] == list(range(2_001, 4_001))
+
+
+async def test_what_counts_each_time_is_not_sent_again_by_the_same_call(
+    connect: Connect, upstream: Upstream, tmp_path: Path
+) -> None:
+    """The answer may be lost although all of it arrived: whoever asked will ask again."""
+    upstream.always("/engage", TAKEN)
+    write(tmp_path / "updates.ndjson", [added(n) for n in range(3_000)])
+
+    answers = [await run(connect, tmp_path) for _ in range(3)]
+
+    assert arrived(upstream) == [f"user-{n}" for n in range(3_000)]
+    for answer in answers:
+        assert (answer.status, answer.data["accepted"]) == ("ok", 3_000)
+        assert "updates.ndjson.checkpoint" in answer.notes
+
+    (tmp_path / "updates.ndjson.checkpoint").unlink()
+    await run(connect, tmp_path)
+    assert len(arrived(upstream)) == 6_000
+
+
+async def test_two_calls_for_one_file_do_not_meet(
+    connect: Connect, upstream: Upstream, tmp_path: Path
+) -> None:
+    """A host that loses its patience calls again, and the first call goes on."""
+    go_on = asyncio.Event()
+    upstream.on("/engage", Held(go_on, TAKEN))
+    upstream.always("/engage", TAKEN)
+    write(tmp_path / "updates.ndjson", [added(n) for n in range(3_000)])
+
+    first = asyncio.ensure_future(run(connect, tmp_path))
+    await upstream.opened(1)
+    second = await run(connect, tmp_path)
+    looked = await run(connect, tmp_path, dry_run=True)
+    go_on.set()
+
+    assert (await first).status == "ok"
+    assert second.status == "refused"
+    assert "another import of it" in second.text
+    assert looked.status == "ok"
+    assert arrived(upstream) == [f"user-{n}" for n in range(3_000)]
+
+
+async def test_what_can_be_repeated_leaves_no_checkpoint(
+    connect: Connect, upstream: Upstream, tmp_path: Path
+) -> None:
+    upstream.always("/engage", TAKEN)
+    write(tmp_path / "updates.ndjson", [named(n) for n in range(10)])
+
+    await run(connect, tmp_path)
+    await run(connect, tmp_path)
+
+    assert len(arrived(upstream)) == 20
+    assert not (tmp_path / "updates.ndjson.checkpoint").exists()
+
+
+SECOND_HALF: dict[str, tuple[Answer, str]] = {
+    "refused": (Reply(401, json={"status": 0, "error": "no"}), "was not sent"),
+    "lost": (Drop(), "may have arrived"),
+}
+
+
+@pytest.mark.parametrize(("fault", "reason"), SECOND_HALF.values(), ids=SECOND_HALF)
+async def test_half_of_a_body_that_was_too_large_is_not_sent_twice(
+    connect: Connect, upstream: Upstream, tmp_path: Path, fault: Answer, reason: str
+) -> None:
+    upstream.on("/engage", Reply(413), TAKEN, fault)
+    upstream.always("/engage", TAKEN)
+    write(tmp_path / "updates.ndjson", [added(n) for n in range(4_000)])
+
+    stopped = await run(connect, tmp_path)
+    done = await run(connect, tmp_path)
+
+    assert (stopped.status, stopped.data["accepted"]) == ("partial", 1_000)
+    kept = (tmp_path / "updates.ndjson.rejected.ndjson").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in kept] == list(range(1_001, 2_001))
+    assert all(reason in json.loads(line)["reason"] for line in kept)
+    # What was too large, the first half, the second, and what came behind.
+    assert [len(request.json()) for request in upstream.requests] == [2_000, 1_000, 1_000, 2_000]
+    assert done.data["accepted"] == 3_000
 
 
 async def test_a_deletion_in_a_file_has_to_be_confirmed(
