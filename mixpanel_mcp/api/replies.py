@@ -78,7 +78,7 @@ async def decoded(raw: AsyncIterator[bytes], encoding: str) -> AsyncIterator[byt
                 yield part
         unpacker.finish()
     except DamagedError as error:
-        raise errors.UnreadableReplyError(str(error)) from error
+        raise errors.UnreadableReplyError(f"The reply cannot be read: {error}.") from error
 
 
 async def read_whole(pieces: AsyncIterator[bytes], limit: int = REPLY_LIMIT) -> bytes:

@@ -1,14 +1,10 @@
 """The one place that speaks HTTP. Imported at the first request, so that start-up stays quick."""
 
-import importlib.util
 import logging
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from types import ModuleType
-from typing import cast
 
 import httpx
 
@@ -25,11 +21,6 @@ _CONNECTIONS = 20
 _LIMITS = httpx.Limits(
     max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=30
 )
-
-# httpcore imports sniffio, which need not be there, at every step of every request, and each time
-# Python would search all its folders anew: that is a third of what a small request costs.
-if importlib.util.find_spec("sniffio") is None:
-    sys.modules["sniffio"] = cast("ModuleType", None)
 
 # httpx logs whole addresses with their query at INFO, httpcore the headers of replies at DEBUG.
 # Both can hold tokens, so a host that turns logging up must not turn these up with it.

@@ -44,12 +44,12 @@ class Unpacker:
             if self._inflater is None or self._inflater.eof:
                 # isal looks at a member's header only once it has all of it.
                 if not _MAGIC.startswith(data[:2]):
-                    raise DamagedError("The reply's gzip is damaged.")
+                    raise DamagedError("its gzip is damaged")
                 self._inflater = self._new(wbits=_GZIP)
             try:
                 piece = self._inflater.decompress(data, _PIECE)
             except (self._error, zlib.error) as error:
-                raise DamagedError("The reply's gzip is damaged.") from error
+                raise DamagedError("its gzip is damaged") from error
             if piece:
                 yield piece
             ended = self._inflater.eof
@@ -69,7 +69,7 @@ class Unpacker:
             DamagedError: the last member does not end.
         """
         if self._inflater is not None and not self._inflater.eof:
-            raise DamagedError("The reply's gzip ends early: the reply is incomplete.")
+            raise DamagedError("its gzip ends early, so it is not whole")
 
 
 class Packer:

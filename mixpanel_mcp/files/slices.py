@@ -221,7 +221,7 @@ class SliceFile:
                 if not self._as_it_came:
                     self._write_plain(piece)
         except DamagedError as error:
-            raise BrokenSliceError(str(error)) from error
+            raise BrokenSliceError(f"The reply cannot be read: {error}.") from error
 
     def finish(self) -> Written:
         """Prove the end, close, and give the file its name.
@@ -234,7 +234,7 @@ class SliceFile:
             if self._unpacker is not None:
                 self._unpacker.finish()
         except DamagedError as error:
-            raise BrokenSliceError(str(error)) from error
+            raise BrokenSliceError(f"The reply cannot be read: {error}.") from error
         records = self._count.finish()
         unpacked = self._count.bytes
         if not self._count.ends_with_a_break:

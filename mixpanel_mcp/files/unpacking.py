@@ -4,10 +4,11 @@ A file may be hostile: a bomb, a line without an end, a member cut short.
 """
 
 import io
-import zlib
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from mixpanel_mcp.files.errors import UnreadableFileError
+from mixpanel_mcp.files.inflating import DamagedError, Unpacker
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -19,7 +20,7 @@ _PIECE = 256 * 1024
 _USUAL_LINE = 4_096
 # Events shrink to a tenth, the dullest of them to a hundredth; the format's limit is 1,030.
 _BOMB_RATIO = 250
-_BOMB_BYTES = 256 * 1024 * 1024
+_BOMB_BYTES = 16 * 1024 * 1024
 _GZIP_MARK = b"\x1f\x8b"
 
 
@@ -33,70 +34,40 @@ def is_gzip(file: BinaryIO) -> bool:
     return mark == _GZIP_MARK
 
 
-def inflater() -> Any:
-    """A gzip decompressor: isal's where it is installed, which is twice as fast."""
-    try:
-        from isal import isal_zlib  # noqa: PLC0415 - optional, and only for .gz
-    except ImportError:
-        return zlib.decompressobj(wbits=31)
-    return isal_zlib.decompressobj(wbits=31)  # pyright: ignore[reportUnknownMemberType]
-
-
-def _damage() -> tuple[type[Exception], ...]:
-    try:
-        from isal import isal_zlib  # noqa: PLC0415 - optional, and only for .gz
-    except ImportError:
-        return (zlib.error,)
-    return (zlib.error, cast("type[Exception]", isal_zlib.error))
-
-
 class Unpacked(io.RawIOBase):
     """What a gzip file of any number of members holds; its end is proved by each trailer."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._inflater = inflater()
-        self._damage = _damage()
-        self._waiting = b""
+        self._unpacker = Unpacker()
+        self._pieces: Iterator[bytes] = iter(())
+        self._rest = memoryview(b"")
         self._read = self._made = 0
-        self._begun = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        if not self._rest:
+            self._rest = memoryview(self._next())
         view = memoryview(buffer).cast("B")
-        piece = self._next(min(len(view), _PIECE))
-        view[: len(piece)] = piece
-        return len(piece)
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
 
-    def _next(self, most: int) -> bytes:
-        while True:
-            if self._inflater.eof and (self._waiting or self._more()):
-                self._inflater = inflater()
-            elif self._inflater.eof:
-                return b""
-            if not self._waiting and not self._more():
-                if not self._begun:
-                    return b""
-                raise UnreadableFileError("its gzip ends early: the file is not whole")
-            piece = self._inflate(most)
-            if piece:
-                return piece
-
-    def _more(self) -> bool:
-        self._waiting = self._file.read(_PIECE)
-        self._read += len(self._waiting)
-        return bool(self._waiting)
-
-    def _inflate(self, most: int) -> bytes:
-        self._begun = True
+    def _next(self) -> bytes:
+        """The next piece; nothing at the end."""
         try:
-            piece: bytes = self._inflater.decompress(self._waiting, most)
-        except self._damage as error:
-            raise UnreadableFileError("its gzip is damaged") from error
-        ended = self._inflater.eof
-        self._waiting = self._inflater.unused_data if ended else self._inflater.unconsumed_tail
+            while (piece := next(self._pieces, None)) is None:
+                packed = self._file.read(_PIECE)
+                if not packed:
+                    self._unpacker.finish()
+                    return b""
+                self._read += len(packed)
+                self._pieces = self._unpacker.take(packed)
+        except DamagedError as error:
+            raise UnreadableFileError(str(error)) from error
         self._made += len(piece)
         if self._made > _BOMB_BYTES and self._made > self._read * _BOMB_RATIO:
             raise UnreadableFileError(
