@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,10 +22,12 @@ from mixpanel_mcp.logs import log_to_stderr
 from mixpanel_mcp.sanitize import clean
 from mixpanel_mcp.settings import (
     CONNECTION_PREFIX,
+    HOSTING_NAMES,
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
     Policy,
+    Protocol,
     Settings,
     SettingsError,
     flag_of,
@@ -69,7 +72,7 @@ def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
     from mixpanel_mcp.operations import OPERATIONS, TOOLSETS
 
     names = {"toolsets": TOOLSETS, "tools": OPERATIONS, "exclude_tools": OPERATIONS}
-    flags = {name: getattr(options, name) for name in POLICY_NAMES}
+    flags = {name: getattr(options, name, None) for name in (*POLICY_NAMES, *HOSTING_NAMES)}
     try:
         return load_settings(os.environ, flags, names=names, faults=faults)
     except SettingsError as error:
@@ -91,8 +94,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     gc.disable()
     settings = _settings(options, faults)
     _start_log(settings.policy)
-    from mixpanel_mcp.server import create_server, offered
-    from mixpanel_mcp.transports import serve_stdio
+    from mixpanel_mcp.server import Shared, create_server, offered
 
     if not offered(settings.policy):
         _stop(["the settings leave no tool: look at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"])
@@ -103,7 +105,15 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
             for line in _variables(started):
                 print(line, file=sys.stderr)
         try:
-            server = create_server(settings)
+            serve: Callable[[], None]
+            if settings.hosting.transport is Protocol.HTTP:
+                from mixpanel_mcp.transports.hosting import serve_http
+
+                serve = partial(serve_http, settings, Shared(settings))
+            else:
+                from mixpanel_mcp.transports.stdio import serve_stdio
+
+                serve = partial(serve_stdio, create_server(settings))
         except OSError as error:  # the audit log, or a connection's folder below the files root
             place = error.filename or settings.policy.audit_log
             audits = settings.policy.audit_log and str(place) == str(settings.policy.audit_log)
@@ -111,7 +121,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
             _stop([f"{setting}: {place} cannot be written ({error.strerror})"])
         gc.freeze()
         gc.enable()
-        serve_stdio(server)
+        serve()
 
 
 def _as_given(options: argparse.Namespace, name: str) -> str:

@@ -199,7 +199,7 @@ def test_an_import_on_the_command_line_starts_without_mcp() -> None:
 
 def test_building_the_server_loads_nothing_that_only_calls_need() -> None:
     loaded = _loaded_after(
-        "import mixpanel_mcp.cli, mixpanel_mcp.transports\n"
+        "import mixpanel_mcp.cli, mixpanel_mcp.transports.stdio\n"
         "from mixpanel_mcp.server import create_server\n"
         "from mixpanel_mcp.settings import load_settings\n"
         "create_server(load_settings({}))"

@@ -312,7 +312,7 @@ import os
 from mixpanel_mcp.progress import Rhythm
 from mixpanel_mcp.server import create_server
 from mixpanel_mcp.settings import load_settings
-from mixpanel_mcp.transports import serve_stdio
+from mixpanel_mcp.transports.stdio import serve_stdio
 
 server = create_server(load_settings(os.environ), rhythm=Rhythm(0.01, 0.01))
 serve_stdio(server)

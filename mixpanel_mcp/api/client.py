@@ -12,9 +12,7 @@ import anyio
 from mixpanel_mcp.api import errors
 from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.attempts import counted, logged
-from mixpanel_mcp.api.budget import Budget
-from mixpanel_mcp.api.cache import Answered, ReadCache
-from mixpanel_mcp.api.pace import IngestionPace
+from mixpanel_mcp.api.cache import Answered
 from mixpanel_mcp.api.regions import origin
 from mixpanel_mcp.api.replies import (
     EncodedBody,
@@ -29,34 +27,32 @@ from mixpanel_mcp.api.retry import (
     AttemptFailedError,
     Deadline,
     Outcome,
-    Pacing,
     attempt_seconds,
     may_repeat,
     pause_seconds,
     pause_that_fits,
     wanted,
 )
+from mixpanel_mcp.api.upstream import Upstream
 from mixpanel_mcp.files.packing import packer
 from mixpanel_mcp.settings import CONNECTION_PREFIX, DEFAULT_CONNECTION, Connection
 
 if TYPE_CHECKING:
-    from mixpanel_mcp.api.transport import Response, Transport
+    from mixpanel_mcp.api.transport import Response
 
 _Answer = TypeVar("_Answer")
 
 
 class MixpanelClient:
-    """One per connection. Sends what it is given; whether it may be sent is decided before."""
+    """One per caller and connection. Sends what it is given; whether it may is decided before."""
 
-    def __init__(
-        self, connection: Connection, pacing: Pacing | None = None, cache_seconds: float = 0
-    ) -> None:
-        self.connection = connection
-        self.pacing = pacing or Pacing()
-        self.budget = Budget(self.pacing)
-        self.pace = IngestionPace(self.pacing)
-        self._cache = ReadCache(cache_seconds, self.pacing.clock)
-        self._opened: Transport | None = None
+    def __init__(self, upstream: Upstream, cache_seconds: float = 0) -> None:
+        self.connection = upstream.connection
+        self.pacing = upstream.pacing
+        self.budget = upstream.budget
+        self.pace = upstream.pace
+        self._upstream = upstream
+        self._cache = upstream.new_cache(cache_seconds)
 
     async def read(
         self, request: Request, *, project: str, deadline: Deadline, fresh: bool
@@ -105,7 +101,7 @@ class MixpanelClient:
             return await self._repeated(request, project, repeat, deadline, attempt)
         finally:
             if repeat is not Repeat.READ:
-                self._cache.clear()
+                self._upstream.written()
 
     @asynccontextmanager
     async def stream(
@@ -150,10 +146,6 @@ class MixpanelClient:
                     f"The reply of {request.shown} broke off before its end."
                 ) from error
 
-    async def close(self) -> None:
-        if self._opened is not None:
-            await self._opened.close()
-
     async def _repeated(
         self,
         request: Request,
@@ -164,7 +156,7 @@ class MixpanelClient:
     ) -> _Answer:
         # What cannot be sent shall neither wait for a slot nor cost one.
         self._credential(request)
-        self._transport()
+        self._upstream.transport()
         before: AttemptFailedError | None = None
         timed_out = made = 0
         while True:
@@ -214,17 +206,9 @@ class MixpanelClient:
             url += "?" + urlencode(request.query)
         body = packer()(request.body) if request.compress else request.body
         headers = [*_headers(request), *credential]
-        transport = self._transport()
+        transport = self._upstream.transport()
         async with transport.exchange(request.method, url, headers, body, seconds) as response:
             yield response
-
-    def _transport(self) -> "Transport":
-        if self._opened is None:
-            # httpx costs more to import than the rest of this package together.
-            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
-
-            self._opened = Transport(self.connection)
-        return self._opened
 
     def _credential(self, request: Request) -> Pairs:
         match request.credential:

@@ -9,12 +9,13 @@ from typing import Any
 from mixpanel_mcp import __version__, doctor
 from mixpanel_mcp.commands.arguments import IMPORT_FLAGS, add_import
 from mixpanel_mcp.commands.export_arguments import EXPORT_FLAGS, add_export
-from mixpanel_mcp.settings import POLICY_NAMES, Policy, closest, flag_of
+from mixpanel_mcp.settings import HOSTING_NAMES, POLICY_NAMES, Hosting, Policy, closest, flag_of
 
 COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "import", "export")
-_SWITCHES = {"read_only"}
+_SWITCHES = {"read_only", "sse", "stateless"}
+_REPEATED = {"allowed_host", "allowed_origin"}
 _OWN_FLAGS = {
-    "serve": ("--sandbox",),
+    "serve": ("--sandbox", *map(flag_of, HOSTING_NAMES)),
     "sandbox": ("--port", "--empty", "--data", "--id-merge", "--limits"),
     "doctor": ("--json",),
     "tools": ("--json", "--origins", "--write-readme"),
@@ -32,8 +33,9 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=__version__)
     commands = whole.add_subparsers(dest="command", metavar="COMMAND")
 
-    serve = _command(commands, "serve", "serve MCP over stdio (the default command)")
-    _add_policy(serve)
+    serve = _command(commands, "serve", "serve MCP (the default command)")
+    _add_settings(serve, Policy)
+    _add_settings(serve, Hosting)
     serve.add_argument(
         "--sandbox", action="store_true", help="work on an embedded Mixpanel with demo data"
     )
@@ -50,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--limits", action="store_true", help="with Mixpanel's rate limits")
 
     examination = _command(commands, "doctor", "try each credential and say what is wrong")
-    _add_policy(examination)
+    _add_settings(examination, Policy)
     examination.add_argument("--json", action="store_true", help="the report for programs")
     # The table of exit codes is for reading as it is written.
     examination.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -60,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     add_export(_command(commands, "export", "download raw events into files"))
 
     tools = _command(commands, "tools", "list the tools that the settings leave")
-    _add_policy(tools)
+    _add_settings(tools, Policy)
     tools.add_argument("--json", action="store_true", help="as a client sees them")
     tools.add_argument("--origins", action="store_true", help="print the origins in use as JSON")
     tools.add_argument("--write-readme", action="store_true", help="write README.md's tool table")
@@ -72,11 +74,15 @@ def _command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     return commands.add_parser(name, help=text, description=text, allow_abbrev=False)
 
 
-def _add_policy(parser: argparse.ArgumentParser) -> None:
-    for name, field in Policy.model_fields.items():
+def _add_settings(parser: argparse.ArgumentParser, settings: type[Policy | Hosting]) -> None:
+    for name, field in settings.model_fields.items():
         if name in _SWITCHES:
             parser.add_argument(
                 flag_of(name), action="store_const", const=True, help=field.description
+            )
+        elif name in _REPEATED:
+            parser.add_argument(
+                flag_of(name), metavar="VALUE", action="append", help=field.description
             )
         else:
             parser.add_argument(flag_of(name), metavar="VALUE", help=field.description)

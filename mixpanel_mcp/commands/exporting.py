@@ -14,6 +14,7 @@ from mixpanel_mcp.api.client import MixpanelClient, service_account
 from mixpanel_mcp.api.errors import BudgetSpentError, FailedError, MixpanelError, RefusedError
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.api.retry import Deadline, Pacing
+from mixpanel_mcp.api.upstream import Upstream
 from mixpanel_mcp.files.exports import Export, ExportInUseError, Format, OtherExportError
 from mixpanel_mcp.files.parquet import OWN_COLUMNS, ColumnType, ConversionError, join_parquet
 from mixpanel_mcp.files.slices import Room
@@ -159,18 +160,18 @@ async def export(
     Raises:
         MixpanelError: something is missing; what is whole is kept for the next run.
     """
-    client = MixpanelClient(settings.connection, pacing)
+    upstream = Upstream(settings.connection, pacing)
     service_account(settings.connection)
     _check_project(settings, order)
     try:
-        return await _Run(client, settings, order, target, report).result()
+        return await _Run(MixpanelClient(upstream), settings, order, target, report).result()
     except OSError as error:
         raise FailedError(
             f"{error.filename or target.path} could not be written: {error.strerror}. Once it can "
             "be, run the same command again: what came whole is kept."
         ) from error
     finally:
-        await client.close()
+        await upstream.close()
 
 
 def _check_project(settings: Settings, order: Order) -> None:

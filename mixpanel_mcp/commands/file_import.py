@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import MixpanelError, RefusedError
+from mixpanel_mcp.api.upstream import Upstream
 from mixpanel_mcp.files.errors import OutsideError
 from mixpanel_mcp.files.folder import Folder
 from mixpanel_mcp.files.sources import OWN_ENDINGS
@@ -88,9 +89,9 @@ async def import_from_command_line(
         secrets=secrets,
         all_connections=[connection],
     )
-    client = MixpanelClient(connection)
+    upstream = Upstream(connection)
     call = Call(
-        client=client,
+        client=MixpanelClient(upstream),
         policy=policy,
         files_root=None,
         arguments=arguments,
@@ -101,7 +102,7 @@ async def import_from_command_line(
         outcome = await _outcome(call, order, arguments)
         entry.outcome = str(outcome.data["status"])
     finally:
-        await client.close()
+        await upstream.close()
         if entry.effect != Effect.READS.name and not order.dry_run:
             entry.outcome = entry.outcome or "crashed or cancelled"
             trail.record(entry)

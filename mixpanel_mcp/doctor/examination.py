@@ -8,6 +8,7 @@ import anyio
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.probe import Instruments, Seen, probe
 from mixpanel_mcp.api.retry import Pacing
+from mixpanel_mcp.api.upstream import Upstream
 from mixpanel_mcp.doctor.conclusions import (
     account_checks,
     clock_check,
@@ -41,12 +42,13 @@ async def examine(settings: Settings, instruments: Instruments | None = None) ->
     found: dict[str, list[Check]] = {}
 
     async def examine_one(connection: Connection) -> None:
-        client = MixpanelClient(connection, Pacing(now=instruments.now))
+        upstream = Upstream(connection, Pacing(now=instruments.now))
+        client = MixpanelClient(upstream)
         alone = settings.with_connection(connection)
         try:
             checks = await _Examination(alone, client, instruments, redact).checks()
         finally:
-            await client.close()
+            await upstream.close()
         whose = connection.name if settings.several else None
         found[connection.name] = [replace(check, connection=whose) for check in checks]
 

@@ -29,9 +29,16 @@ class AuditEntry:
     count: int = 0
     confirmed: str = "not needed"
     outcome: str = ""
+    caller: str | None = None
 
     @classmethod
-    def of(cls, row: Operation, connection: Connection, given: Mapping[str, Any]) -> Self:
+    def of(
+        cls,
+        row: Operation,
+        connection: Connection,
+        given: Mapping[str, Any],
+        caller: str | None = None,
+    ) -> Self:
         """The entry of a call that has just come, for the connection's own project."""
         return cls(
             tool=row.name,
@@ -39,6 +46,7 @@ class AuditEntry:
             project=connection.project_id,
             region=connection.region.value,
             arguments_digest=arguments_digest(given),
+            caller=caller,
         )
 
 
@@ -52,7 +60,7 @@ class AuditTrail:
 
     def record(self, entry: AuditEntry) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, **asdict(entry)}, ensure_ascii=False)
+        line = json.dumps({"time": now, **_fields(entry)}, ensure_ascii=False)
         if self._path is None:
             _log.info("%s", line)
             return
@@ -68,6 +76,11 @@ class AuditTrail:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
         with os.fdopen(os.open(self._path, flags, 0o600), "a", encoding="utf-8") as file:
             file.write(text)
+
+
+def _fields(entry: AuditEntry) -> dict[str, Any]:
+    """Callers are named where there are any."""
+    return {name: value for name, value in asdict(entry).items() if name != "caller" or value}
 
 
 def arguments_digest(arguments: Mapping[str, Any]) -> str:

@@ -1,10 +1,12 @@
 """Puts a server together: tools, prompts, resources and completions of one workshop."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import mcp.types as t
-from mcp.server.mcpserver import MCPServer
+from mcp.server.context import ServerMiddleware
+from mcp.server.mcpserver import MCPServer, RequestStateSecurity
 
 from mixpanel_mcp import __version__
 from mixpanel_mcp.api.retry import Pacing
@@ -19,9 +21,12 @@ from mixpanel_mcp.prompts import (
 )
 from mixpanel_mcp.resources import Reader, ResourceServer, TemplateCompletions, listing_sources
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS
+from mixpanel_mcp.server.shared import Shared
 from mixpanel_mcp.server.tool_call import tool_of
 from mixpanel_mcp.server.workshop import Workshop
 from mixpanel_mcp.settings import Settings
+
+Lifespan = Callable[[MCPServer], AbstractAsyncContextManager[None]]
 
 
 class _Server(PromptServer, ResourceServer):
@@ -35,7 +40,7 @@ def create_server(
     answer_seconds: float = ANSWER_SECONDS,
     rhythm: Rhythm | None = None,
 ) -> MCPServer:
-    """Build the server; nothing is sent before the first call.
+    """Build the server of one process and one caller; nothing is sent before the first call.
 
     Args:
         settings: the connections and the policy.
@@ -46,14 +51,38 @@ def create_server(
     Raises:
         OSError: the audit log or a connection's folder cannot be made.
     """
-    workshop = Workshop(settings, pacing, answer_seconds)
+    shared = Shared(settings, pacing)
+    workshop = Workshop(
+        settings, shared.connect(settings), shared.audit, answer_seconds=answer_seconds
+    )
 
     @asynccontextmanager
     async def lifespan(_: MCPServer) -> AsyncGenerator[None]:
         yield
         await workshop.close()
+        await shared.close()
 
-    rows, library = workshop.offered, workshop.library
+    return server_of(workshop, rhythm=rhythm, lifespan=lifespan)
+
+
+def server_of(
+    workshop: Workshop,
+    *,
+    rhythm: Rhythm | None = None,
+    lifespan: Lifespan | None = None,
+    state_security: RequestStateSecurity | None = None,
+    middleware: Sequence[ServerMiddleware[Any]] = (),
+) -> MCPServer:
+    """Build the server of one workshop, which whoever built it closes.
+
+    Args:
+        workshop: tools, resources and prompts follow its settings.
+        rhythm: when a request that takes long says so.
+        lifespan: what is held as long as the server runs; over SSE, as long as each connection.
+        state_security: the keys under which questions travel; made for this process without it.
+        middleware: what every request passes first.
+    """
+    settings, rows, library = workshop.settings, workshop.offered, workshop.library
     server = _Server(
         "mixpanel",
         title="Mixpanel",
@@ -61,8 +90,9 @@ def create_server(
         instructions=instructions(rows, settings.policy, settings.choice),
         tools=[tool_of(row, workshop) for row in rows],
         lifespan=lifespan,
-        middleware=[SignsOfLife(rhythm or Rhythm())],
+        middleware=[*middleware, SignsOfLife(rhythm or Rhythm())],
         log_level="WARNING",
+        request_state_security=state_security,
         library=library,
         reader=Reader(library, settings.policy, [row.name for row in rows], budget=workshop.budget),
     )

@@ -21,7 +21,6 @@ from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, S
 from mixpanel_mcp.progress import report_progress
 from mixpanel_mcp.results import render, render_error, status_of
 from mixpanel_mcp.safety.approval import Asker, AskFirst
-from mixpanel_mcp.safety.audit import AuditEntry
 from mixpanel_mcp.safety.gate import Gate
 from mixpanel_mcp.safety.hints import hints_of
 from mixpanel_mcp.safety.redaction import redactor
@@ -84,7 +83,7 @@ class _ToolCall:
         self._links: list[t.ResourceLink] = []
         self._connected = workshop.default
         self._call: Call | None = None
-        self._entry = AuditEntry.of(row, self._connected.connection, given)
+        self._entry = workshop.entry_of(row, self._connected.connection, given)
 
     async def result(self) -> t.CallToolResult | t.InputRequiredResult:
         clock = self._connected.client.pacing.clock

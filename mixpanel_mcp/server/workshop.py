@@ -1,4 +1,4 @@
-"""What the tools and resources of one server share."""
+"""What the tools and resources of one server share: that of one caller, or of all."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,46 +6,45 @@ from typing import Any
 
 from mcp.server.mcpserver import Context
 
-from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.errors import MixpanelError
-from mixpanel_mcp.api.retry import Pacing
-from mixpanel_mcp.files.root import own_folder
 from mixpanel_mcp.operation import Answer, Call, Effect, Operation
 from mixpanel_mcp.operations import OPERATIONS
 from mixpanel_mcp.resources import Follower, Library
-from mixpanel_mcp.safety.approval import Asker, PendingQuestions
+from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail
 from mixpanel_mcp.safety.gate import Gate
+from mixpanel_mcp.safety.identity import Identity
 from mixpanel_mcp.server.arguments import validated
 from mixpanel_mcp.server.background_call import BackgroundCall
+from mixpanel_mcp.server.shared import Connected
 from mixpanel_mcp.settings import Connection, Policy, Settings
-
-
-class Connected:
-    """One connection at work: client with cache and budget, open questions, files.
-
-    Nothing in it is seen from another.
-    """
-
-    def __init__(self, connection: Connection, settings: Settings, pacing: Pacing | None) -> None:
-        self.connection = connection
-        self.client = MixpanelClient(connection, pacing, settings.policy.cache_seconds)
-        self.pending = PendingQuestions()
-        self.files_root = settings.policy.files_root
-        if self.files_root is not None and settings.several:
-            self.files_root = own_folder(self.files_root, connection.name)
 
 
 class Workshop:
     """What the tools of one server share."""
 
-    def __init__(self, settings: Settings, pacing: Pacing | None, answer_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        connected: Mapping[str, Connected],
+        audit: AuditTrail,
+        *,
+        identity: Identity | None = None,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        """Put the tools of a caller together.
+
+        Args:
+            settings: what the caller may use; of the connections, those that `connected` has.
+            connected: the caller's own, by name.
+            audit: where calls that write are recorded.
+            identity: the caller, where there are several.
+            answer_seconds: how long a person is waited for where the protocol keeps the call open.
+        """
         self.settings = settings
-        self.connected = {
-            connection.name: Connected(connection, settings, pacing)
-            for connection in settings.connections
-        }
-        self.audit = AuditTrail(settings.policy.audit_log)
+        self.connected = connected
+        self.audit = audit
+        self.identity = identity
         self.answer_seconds = answer_seconds
         self.offered = offered(settings.policy)
         self.library = Library(
@@ -61,8 +60,13 @@ class Workshop:
 
     async def close(self) -> None:
         await self.library.close()
-        for each in self.connected.values():
-            await each.client.close()
+
+    def entry_of(
+        self, row: Operation, connection: Connection, given: Mapping[str, Any]
+    ) -> AuditEntry:
+        """The line of the audit log for a call that has just come."""
+        caller = self.identity.shown if self.identity else None
+        return AuditEntry.of(row, connection, given, caller)
 
     async def read(
         self,
@@ -86,7 +90,7 @@ class Workshop:
             project_id=connected.connection.project_id,
             confirm=False,
             asker=Asker(Context(), connected.pending, self.answer_seconds),
-            entry=AuditEntry.of(row, connected.connection, given),
+            entry=self.entry_of(row, connected.connection, given),
             secrets=[],
             all_connections=self.settings.connections,
         )

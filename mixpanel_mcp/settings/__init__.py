@@ -5,6 +5,9 @@ value stops the start with every fault in one list, because a safety switch that
 ignored is worse than a server that does not come up.
 """
 
+from mixpanel_mcp.settings.callers import CALLER_NAMES, Caller
+from mixpanel_mcp.settings.confirmation import Confirmation
+from mixpanel_mcp.settings.hosting import HOSTING_NAMES, Hosting, Protocol
 from mixpanel_mcp.settings.loading import SettingsError, flag_of, load_settings
 from mixpanel_mcp.settings.models import (
     CONNECTION_NAMES,
@@ -12,7 +15,6 @@ from mixpanel_mcp.settings.models import (
     DEFAULT_CONNECTION,
     POLICY_NAMES,
     POLICY_PREFIX,
-    Confirmation,
     Connection,
     Policy,
     Settings,
@@ -22,15 +24,20 @@ from mixpanel_mcp.settings.origins import is_loopback
 from mixpanel_mcp.settings.regions import REGION_SPELLINGS, Region, parse_region
 
 __all__ = [
+    "CALLER_NAMES",
     "CONNECTION_NAMES",
     "CONNECTION_PREFIX",
     "DEFAULT_CONNECTION",
+    "HOSTING_NAMES",
     "POLICY_NAMES",
     "POLICY_PREFIX",
     "REGION_SPELLINGS",
+    "Caller",
     "Confirmation",
     "Connection",
+    "Hosting",
     "Policy",
+    "Protocol",
     "Region",
     "Settings",
     "SettingsError",

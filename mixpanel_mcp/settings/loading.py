@@ -8,18 +8,17 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from mixpanel_mcp.settings.base import Frozen, expanded, pieces
 from mixpanel_mcp.settings.config_file import read_config
+from mixpanel_mcp.settings.hosting import HOSTING_NAMES, Hosting
 from mixpanel_mcp.settings.models import (
     CONNECTION_NAMES,
     CONNECTION_PREFIX,
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
-    Frozen,
     Policy,
     Settings,
-    expanded,
-    pieces,
 )
 from mixpanel_mcp.settings.names import nearest
 
@@ -58,11 +57,11 @@ def load_settings(
     names: Mapping[str, Iterable[str]] | None = None,
     faults: Iterable[str] = (),
 ) -> Settings:
-    """Read the environment, the flags (policy names with their values) and the file they name.
+    """Read the environment, the flags (names with their values) and the file they name.
 
     Args:
         environment: variables such as `os.environ`; empty values count as unset.
-        flags: policy settings given on the command line; they win over the environment.
+        flags: policy and hosting as given on the command line; they win over the environment.
         names: the values that may stand in `toolsets`, `tools` and `exclude_tools`.
         faults: what the caller found wrong already, to be reported together.
 
@@ -72,6 +71,7 @@ def load_settings(
     found = list(faults)
     given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
     policy = _read(Policy, given, found)
+    hosting = _read(Hosting, _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags), found)
     connections, referred = _connections(given, environment, found)
     found += _unknown_variables(environment, referred)
     found += _unknown_names(given, names or {})
@@ -79,7 +79,7 @@ def load_settings(
     if found or policy is None:
         raise SettingsError(found)
     default, *others = connections
-    return Settings(default, policy, others)
+    return Settings(default, policy, others, hosting=hosting)
 
 
 def _connections(
@@ -138,9 +138,11 @@ class _Given:
         flags: Mapping[str, Any] | None = None,
     ) -> None:
         self._prefix = prefix
-        self._flags = {name: value for name, value in (flags or {}).items() if value is not None}
+        known = tuple(names)
         upper = {name.upper(): value for name, value in environment.items()}
-        texts = {name: upper.get(self._variable(name), "").strip() for name in names}
+        texts = {name: upper.get(self._variable(name), "").strip() for name in known}
+        given = flags or {}
+        self._flags = {name: given[name] for name in known if given.get(name) is not None}
         self.values = {name: text for name, text in texts.items() if text} | self._flags
 
     def shown(self, name: str) -> str:
@@ -167,7 +169,7 @@ def flag_of(name: str) -> str:
 
 
 def _unknown_variables(environment: Mapping[str, str], referred: set[str]) -> Iterable[str]:
-    policy = {POLICY_PREFIX + name.upper() for name in POLICY_NAMES}
+    policy = {POLICY_PREFIX + name.upper() for name in (*POLICY_NAMES, *HOSTING_NAMES)}
     connection = {CONNECTION_PREFIX + name.upper() for name in CONNECTION_NAMES}
     for name in sorted(key.upper() for key in environment if key not in referred):
         if name.startswith(POLICY_PREFIX):

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
 
 from mixpanel_mcp.destinations import parse_destination
+from mixpanel_mcp.settings.base import CommaSeparated, Frozen, expanded
+from mixpanel_mcp.settings.callers import Caller
+from mixpanel_mcp.settings.confirmation import Confirmation
+from mixpanel_mcp.settings.hosting import Hosting
 from mixpanel_mcp.settings.origins import parse_base_url
 from mixpanel_mcp.settings.regions import Region, parse_region
 
@@ -30,55 +28,6 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-class Confirmation(StrEnum):
-    """Who may agree to what cannot be undone when the client has no way to ask a person."""
-
-    FLAG = "flag"
-    HUMAN = "human"
-
-
-def pieces(text: str) -> tuple[str, ...]:
-    return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)
-
-
-def _parse_list(value: object) -> object:
-    return pieces(value) if isinstance(value, str) else value
-
-
-_T = TypeVar("_T")
-CommaSeparated = Annotated[tuple[_T, ...], NoDecode, BeforeValidator(_parse_list)]
-
-
-def expanded(path: Path) -> Path:
-    """A path with its `~`: many hosts start servers without a shell that would know it."""
-    try:
-        return path.expanduser()
-    except RuntimeError:  # nobody of that name has a home
-        return path
-
-
-class Frozen(BaseSettings):
-    """Values that do not change, from whoever made them."""
-
-    # Without hide_input_in_errors a missing project id would print the secret next to it.
-    model_config = SettingsConfigDict(
-        frozen=True, hide_input_in_errors=True, env_ignore_empty=True, extra="forbid"
-    )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take values from the caller alone: `load_settings` has read the environment already."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 class Connection(Frozen):
@@ -220,14 +169,22 @@ class Policy(Frozen):
 
 
 class Settings:
-    """The connections and the policy of one server; the first connection is the default."""
+    """Everything one server is told; the first connection is the default."""
 
     def __init__(
-        self, connection: Connection, policy: Policy, others: Sequence[Connection] = ()
+        self,
+        connection: Connection,
+        policy: Policy,
+        others: Sequence[Connection] = (),
+        *,
+        callers: Sequence[Caller] = (),
+        hosting: Hosting | None = None,
     ) -> None:
         self.connection = connection
         self.policy = policy
         self.connections = (connection, *others)
+        self.callers = tuple(callers)
+        self.hosting = hosting or Hosting()
 
     @property
     def several(self) -> bool:
@@ -241,7 +198,7 @@ class Settings:
 
     def with_connection(self, connection: Connection) -> Self:
         """The same policy for this connection alone."""
-        return type(self)(connection, self.policy)
+        return type(self)(connection, self.policy, callers=self.callers, hosting=self.hosting)
 
 
 CONNECTION_NAMES = tuple(

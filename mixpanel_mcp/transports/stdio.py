@@ -1,4 +1,4 @@
-"""How clients reach the server."""
+"""One client, at stdin and stdout."""
 
 import anyio
 from mcp.server.mcpserver import MCPServer

@@ -1,0 +1,51 @@
+"""A connection's way to Mixpanel, shared by all who use that connection."""
+
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from mixpanel_mcp.api.budget import Budget
+from mixpanel_mcp.api.cache import ReadCache
+from mixpanel_mcp.api.pace import IngestionPace
+from mixpanel_mcp.api.retry import Pacing
+from mixpanel_mcp.settings import Connection
+
+if TYPE_CHECKING:
+    from mixpanel_mcp.api.transport import Transport
+
+
+class Upstream:
+    """Sockets, budget and pace of one connection.
+
+    Whoever uses it keeps read results apart; a write by one makes those of all stale.
+    """
+
+    def __init__(self, connection: Connection, pacing: Pacing | None = None) -> None:
+        self.connection = connection
+        self.pacing = pacing or Pacing()
+        self.budget = Budget(self.pacing)
+        self.pace = IngestionPace(self.pacing)
+        self._caches: WeakSet[ReadCache] = WeakSet()
+        self._opened: Transport | None = None
+
+    def new_cache(self, seconds: float) -> ReadCache:
+        """Read results of one user of the connection."""
+        cache = ReadCache(seconds, self.pacing.clock)
+        self._caches.add(cache)
+        return cache
+
+    def written(self) -> None:
+        """Forget what was read before: it may be wrong now."""
+        for cache in list(self._caches):
+            cache.clear()
+
+    def transport(self) -> "Transport":
+        if self._opened is None:
+            # httpx costs more to import than the rest of this package together.
+            from mixpanel_mcp.api.transport import Transport  # noqa: PLC0415
+
+            self._opened = Transport(self.connection)
+        return self._opened
+
+    async def close(self) -> None:
+        if self._opened is not None:
+            await self._opened.close()

@@ -1,0 +1,77 @@
+"""How a server is reached, and what its replicas share."""
+
+from enum import StrEnum
+
+from pydantic import Field, SecretStr, field_validator
+
+from mixpanel_mcp.settings.base import CommaSeparated, Frozen
+
+_SHORTEST_SECRET = 32
+
+
+class Protocol(StrEnum):
+    """How clients reach the server."""
+
+    STDIO = "stdio"
+    HTTP = "http"
+
+
+class Hosting(Frozen):
+    """The hosted server's settings; over stdio none of them is used."""
+
+    transport: Protocol = Field(
+        default=Protocol.STDIO, description="stdio (one client), or http (any number, at /mcp)."
+    )
+    sse: bool = Field(
+        default=False, description="Serve /sse too, for clients that know nothing newer."
+    )
+    stateless: bool = Field(
+        default=False,
+        description="Give clients of the older protocols no session: any replica may answer "
+        "them, none can ask their person.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free.")
+    allowed_host: CommaSeparated[str] = Field(
+        default=(), description="Host headers to answer, beside loopback's: HOST or HOST:PORT."
+    )
+    allowed_origin: CommaSeparated[str] = Field(
+        default=(), description="Origins of web pages to answer, such as https://chat.example.com."
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="The URL of /mcp as clients know it; for the metadata that OAuth needs.",
+    )
+    max_body_bytes: int = Field(
+        default=4 * 1024 * 1024, ge=1024, le=1024**3, description="Largest request body."
+    )
+    calls_at_once: int = Field(
+        default=16, ge=1, le=1000, description="Calls of one caller that may run side by side."
+    )
+    stop_seconds: float = Field(
+        default=30, ge=0, le=3600, description="How long running calls may go on at a stop."
+    )
+    redis_url: SecretStr | None = Field(
+        default=None, description="Redis or Valkey through which replicas share their budget."
+    )
+    state_secret: SecretStr | None = Field(
+        default=None,
+        description="At least 32 characters, the same for all replicas: seals open questions.",
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="Who issues the JWTs that callers send."
+    )
+    jwt_jwks_url: str | None = Field(default=None, description="Where that issuer's keys are.")
+    jwt_audience: str | None = Field(
+        default=None, description="The audience that a JWT has to be issued for."
+    )
+
+    @field_validator("state_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
+            raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters")
+        return value
+
+
+HOSTING_NAMES = tuple(Hosting.model_fields)

@@ -1,0 +1,127 @@
+"""One caller's own server, and all that run."""
+
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+from mcp.server.mcpserver import MCPServer
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import Receive, Scope, Send
+
+from mixpanel_mcp.safety.identity import Identity
+from mixpanel_mcp.safety.narrowing import Narrowing, narrowed, settings_of
+from mixpanel_mcp.server import Connected, Shared, Workshop, server_of
+from mixpanel_mcp.settings import Hosting, Settings
+
+# Hosts and origins are judged before any server is chosen.
+_JUDGED_ALREADY = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+_MOST_SERVERS = 500
+
+
+class CallerServer:
+    """A server that one caller alone can reach: its sessions, caches and questions are its own."""
+
+    def __init__(self, server: MCPServer, workshop: Workshop, hosting: Hosting) -> None:
+        self._workshop = workshop
+        self._server = server
+        self.in_use = 0
+        server.streamable_http_app(
+            stateless_http=hosting.stateless,
+            max_request_body_size=hosting.max_body_bytes,
+            transport_security=_JUDGED_ALREADY,
+        )
+        self._sse = server.sse_app(
+            transport_security=_JUDGED_ALREADY, max_request_body_size=hosting.max_body_bytes
+        )
+        self._stop = anyio.Event()
+
+    async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        try:
+            async with self._server.session_manager.run():
+                task_status.started()
+                await self._stop.wait()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._workshop.close()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, for /mcp or for SSE."""
+        self.in_use += 1
+        try:
+            if scope["path"] == "/mcp":
+                await self._server.session_manager.handle_request(scope, receive, send)
+            else:
+                await self._sse(scope, receive, send)
+        finally:
+            self.in_use -= 1
+
+
+@dataclass(frozen=True)
+class _Key:
+    identity: Identity | None
+    narrowing: Narrowing
+
+
+class CallerServers:
+    """The servers of all callers, each started when it is first needed."""
+
+    def __init__(self, settings: Settings, shared: Shared) -> None:
+        self._settings = settings
+        self._shared = shared
+        self._callers = {caller.name: caller for caller in settings.callers}
+        self._connected: dict[Identity | None, dict[str, Connected]] = {}
+        self._running: OrderedDict[_Key, CallerServer] = OrderedDict()
+        self._starting = anyio.Lock()
+        self._tasks: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def run(self) -> AsyncGenerator[None]:
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                for server in self._running.values():
+                    server.stop()
+
+    async def of(self, identity: Identity | None, narrowing: Narrowing) -> CallerServer:
+        """The server for whoever calls, with what this request may use."""
+        key = _Key(identity, narrowing)
+        async with self._starting:
+            if key not in self._running:
+                self._running[key] = await self._started(key)
+            self._running.move_to_end(key)
+            self._end_unused()
+        return self._running[key]
+
+    async def _started(self, key: _Key) -> CallerServer:
+        assert self._tasks is not None  # noqa: S101 - `run` is entered before requests come
+        settings = self._settings
+        if key.identity is not None:
+            settings = settings_of(settings, self._callers[key.identity.caller])
+        if key.identity not in self._connected:
+            self._connected[key.identity] = self._shared.connect(settings, key.identity)
+        workshop = Workshop(
+            narrowed(settings, key.narrowing),
+            self._connected[key.identity],
+            self._shared.audit,
+            identity=key.identity,
+        )
+        server = CallerServer(server_of(workshop), workshop, settings.hosting)
+        await self._tasks.start(server.run)
+        return server
+
+    def _end_unused(self) -> None:
+        """Make room: those that were not asked for longest go first."""
+        for key, server in list(self._running.items()):
+            if len(self._running) <= _MOST_SERVERS:
+                return
+            if not server.in_use:
+                server.stop()
+                del self._running[key]
