@@ -64,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _import(options, faults)
         case "export":
             _export(options, faults)
+        case "token":
+            _token(options, faults)
         case _:
             _tools(options, faults)
 
@@ -98,6 +100,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
 
     if not offered(settings.policy):
         _stop(["the settings leave no tool: look at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"])
+    _stop_without_tools(settings)
     with ExitStack() as running:
         if options.sandbox:
             started = _start_sandbox(running)
@@ -122,6 +125,23 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
         gc.freeze()
         gc.enable()
         serve()
+
+
+def _stop_without_tools(settings: Settings) -> None:
+    """Stop where a caller could log in and do nothing."""
+    if settings.hosting.transport is not Protocol.HTTP:
+        return
+    from mixpanel_mcp.safety.narrowing import settings_of
+    from mixpanel_mcp.server import offered
+
+    faults = [
+        f"callers.{caller.name}: what the policy leaves of its toolsets is no tool at all; look at "
+        "its toolsets and read_only, and at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"
+        for caller in settings.callers
+        if not offered(settings_of(settings, caller).policy)
+    ]
+    if faults:
+        _stop(faults)
 
 
 def _as_given(options: argparse.Namespace, name: str) -> str:
@@ -308,6 +328,25 @@ def _export(options: argparse.Namespace, faults: Sequence[str]) -> None:
         print(json.dumps(data, ensure_ascii=False))
     else:
         print(f"{data['records']} events, {data['bytes']} bytes: {data['path']}")
+
+
+def _token(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    if faults:
+        _stop(faults)
+    from mixpanel_mcp.commands.token import SHORTEST_TOKEN, issued
+    from mixpanel_mcp.settings import token_hash
+
+    if options.action == "new":
+        # The token is printed on purpose: here, and nowhere else.
+        made = issued(options.name)
+        print(json.dumps(made.as_data(), indent=2) if options.json else made.as_text())
+        return
+    token = sys.stdin.readline().strip()
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
+        _stop(
+            [f"stdin: has no token of {SHORTEST_TOKEN} or more plain characters in its first line"]
+        )
+    print(token_hash(token))
 
 
 def _shown_progress() -> Callable[[float, float | None, str], None]:

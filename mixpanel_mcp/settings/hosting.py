@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field, SecretStr, field_validator
 
 from mixpanel_mcp.settings.base import CommaSeparated, Frozen
+from mixpanel_mcp.settings.origins import parse_web_address
 
 _SHORTEST_SECRET = 32
 
@@ -72,6 +73,11 @@ class Hosting(Frozen):
         if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
             raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters")
         return value
+
+    @field_validator("public_url", "jwt_issuer", "jwt_jwks_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        return parse_web_address(value)
 
 
 HOSTING_NAMES = tuple(Hosting.model_fields)
