@@ -5,10 +5,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from mixpanel_mcp.safety.narrowing import Narrowing
-from mixpanel_mcp.transports.authentication import Authentication, NotAuthenticatedError
+from mixpanel_mcp.transports.authentication import Authentication
 from mixpanel_mcp.transports.caller_server import CallerServers
+from mixpanel_mcp.transports.expiry import serve_until
+from mixpanel_mcp.transports.narrowing_headers import narrowing_of
 from mixpanel_mcp.transports.origins import HostGuard
+from mixpanel_mcp.transports.refusals import RequestRefusedError
 
 
 class Application:
@@ -39,21 +41,15 @@ class Application:
         path = scope["path"]
         if path == "/healthz":
             return JSONResponse({"status": "ok"})
+        if metadata := self._authentication.metadata(path):
+            return metadata
         if path not in self._paths:
             return Response("Not found", status_code=404)
         try:
-            identity = await self._authentication.identity(Headers(scope=scope))
-        except NotAuthenticatedError as error:
-            return _unauthorized(error.description)
-        server = await self._servers.of(identity, Narrowing())
-        await server.serve(scope, receive, send)
+            caller = await self._authentication.authenticate(scope)
+            narrowing = narrowing_of(Headers(scope=scope))
+        except RequestRefusedError as error:
+            return error.response()
+        server = await self._servers.of(caller.identity, narrowing)
+        await serve_until(caller.expires, server.serve, scope, receive, send)
         return None
-
-
-def _unauthorized(description: str) -> Response:
-    challenge = f'Bearer error="invalid_token", error_description="{description}"'
-    return JSONResponse(
-        {"error": "invalid_token", "error_description": description},
-        status_code=401,
-        headers={"WWW-Authenticate": challenge},
-    )
