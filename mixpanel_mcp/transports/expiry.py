@@ -21,16 +21,27 @@ async def serve_until(
     if expires is None or not _is_stream(scope):
         await serve(scope, receive, send)
         return
-    begun = ended = False
+    begun = ended = gone = False
 
     async def watched(message: Message) -> None:
         nonlocal begun, ended
+        if gone:
+            return
         begun = True
         ended = message["type"] == "http.response.body" and not message.get("more_body", False)
         await send(message)
 
-    with anyio.move_on_after(min(expires - time.time(), _LONGEST_SECONDS)):
-        await serve(scope, receive, watched)
+    deadline = anyio.current_time() + min(expires - time.time(), _LONGEST_SECONDS)
+
+    async def received() -> Message:
+        nonlocal gone
+        with anyio.move_on_after(deadline - anyio.current_time()):
+            return await receive()
+        # To whoever serves, it is as if the client had gone: that is how streams end in order.
+        gone = True
+        return {"type": "http.disconnect"}
+
+    await serve(scope, received, watched)
     if begun and not ended:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

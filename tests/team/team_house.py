@@ -21,6 +21,7 @@ from mixpanel_mcp.server import Shared
 from mixpanel_mcp.settings import Caller, Hosting, Policy, Protocol, Settings
 from mixpanel_mcp.transports.hosting import application
 
+Headers = Sequence[tuple[str, str]] | Mapping[str, str]
 Way = Literal["modern", "legacy", "sse"]
 WAYS: tuple[Way, ...] = ("modern", "legacy", "sse")
 
@@ -70,19 +71,22 @@ class House:
 
     async def post(
         self,
-        headers: Sequence[tuple[str, str]] | Mapping[str, str],
+        headers: Headers,
         body: Any = INITIALIZE,
         path: str = "/mcp",
     ) -> httpx2.Response:
         """One request, as it is; by default the first one of a session."""
-        pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        pairs += [*ACCEPT.items(), ("Content-Type", "application/json")]
+        pairs = [*_pairs(headers), *ACCEPT.items(), ("Content-Type", "application/json")]
         async with httpx2.AsyncClient(timeout=20) as http:
             return await http.post(self.origin + path, headers=pairs, content=json.dumps(body))
 
-    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> httpx2.Response:
+    async def get(self, path: str, headers: Headers = ()) -> httpx2.Response:
         async with httpx2.AsyncClient(timeout=20) as http:
-            return await http.get(self.origin + path, headers=dict(headers or {}))
+            return await http.get(self.origin + path, headers=_pairs(headers))
+
+
+def _pairs(headers: Headers) -> list[tuple[str, str]]:
+    return list(headers.items()) if isinstance(headers, Mapping) else list(headers)
 
 
 @asynccontextmanager
