@@ -18,7 +18,7 @@ from issuer import (
 )
 from jwt import encode
 from mcp.client.subscriptions import SubscriptionLost
-from team_house import INITIALIZE, WAYS, House, Way, bearer, running_house, team
+from team_house import INITIALIZE, NO_TLS, WAYS, House, Way, bearer, running_house, team
 from two_projects import Pair
 from upstream import Reply
 
@@ -122,7 +122,7 @@ async def test_an_open_stream_ends_when_its_token_expires(house: House, issuer: 
     lasting = bearer(issuer.token("ada"))
     begun = await house.post(lasting)
     session = {"Mcp-Session-Id": begun.headers["mcp-session-id"]}
-    async with httpx2.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=10, verify=NO_TLS) as http:
         for path in ("/sse", "/mcp"):
             short = bearer(issuer.token("ada", exp=int(time.time()) + 2))
             wanted = {**short, **session, "Accept": "text/event-stream"}
