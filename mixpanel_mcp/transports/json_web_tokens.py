@@ -22,6 +22,8 @@ _ALGORITHMS = (
 )
 # Clocks differ. An expiry is exact all the same: what it ends, it ends when it says.
 _LEEWAY_SECONDS = 30
+# Issuers that mean "never" write numbers that no clock can hold.
+_LATEST = 2**40
 # RFC 9068 section 2.2 requires more than these, and many issuers leave the rest out.
 _REQUIRED = ["exp", "iss", "aud", "sub"]
 
@@ -80,7 +82,7 @@ class JsonWebTokens:
         except (jwt.PyJWTError, RecursionError) as error:
             _log.info("a JWT was refused: %s", type(error).__name__)
             raise InvalidTokenError from error
-        expires = float(claims["exp"])
+        expires = float(min(int(claims["exp"]), _LATEST))
         if expires <= self._now():
             raise ExpiredTokenError
         subject = str(claims["sub"])

@@ -85,6 +85,12 @@ async def test_keys_of_other_kinds_sign_too(house: House, issuer: Issuer) -> Non
         assert (await house.post(bearer(token))).status_code == 200
 
 
+async def test_an_expiry_may_be_written_as_never(house: House, issuer: Issuer) -> None:
+    for never in (10**400, 10**15, str(10**15)):
+        answer = await house.post(bearer(issuer.token("ada", exp=never)))
+        assert answer.status_code == 200
+
+
 async def test_clocks_may_differ_a_little(house: House, issuer: Issuer) -> None:
     soon = int(time.time()) + 10
     assert (await house.post(bearer(issuer.token(iat=soon, nbf=soon)))).status_code == 200
