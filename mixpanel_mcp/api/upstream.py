@@ -1,10 +1,11 @@
 """A connection's way to Mixpanel, shared by all who use that connection."""
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from mixpanel_mcp.api.budget import Budget
-from mixpanel_mcp.api.cache import ReadCache
+from mixpanel_mcp.api.cache import ReadCache, SharedReads
 from mixpanel_mcp.api.ledger import BudgetShare, Ledger
 from mixpanel_mcp.api.pace import IngestionPace
 from mixpanel_mcp.api.retry import Pacing
@@ -37,6 +38,8 @@ class Upstream:
         self.pacing = pacing or Pacing()
         self._ledger = ledger or Ledger(self.pacing.clock)
         self.pace = IngestionPace(self.pacing)
+        self.tell_written: Callable[[], Awaitable[None]] | None = None
+        """Tells whoever keeps read results elsewhere."""
         self._caches: WeakSet[ReadCache] = WeakSet()
         self._opened: Transport | None = None
 
@@ -45,14 +48,20 @@ class Upstream:
         place = self.connection.base_url or self.connection.region.value
         return Budget(self.pacing, self._ledger, place=place, share=share)
 
-    def new_cache(self, seconds: float) -> ReadCache:
+    def new_cache(self, seconds: float, shared: SharedReads | None = None) -> ReadCache:
         """Read results of one user of the connection."""
-        cache = ReadCache(seconds, self.pacing.clock)
+        cache = ReadCache(seconds, self.pacing.clock, shared)
         self._caches.add(cache)
         return cache
 
-    def written(self) -> None:
+    async def written(self) -> None:
         """Forget what was read before: it may be wrong now."""
+        self.forget_reads()
+        if self.tell_written is not None:
+            await self.tell_written()
+
+    def forget_reads(self) -> None:
+        """Forget what was read here."""
         for cache in list(self._caches):
             cache.clear()
 

@@ -34,7 +34,7 @@ class MovingWindows:
         """Count a call, once, whoever tells of it again."""
         calls = self._calls[key]
         del calls[: bisect_right(calls, self._clock() - self._longest, key=_moment)]
-        if made not in calls:
+        if all(each.name != made.name for each in calls):
             insort(calls, made)
 
     def take_back(self, key: Hashable, name: str) -> None:
