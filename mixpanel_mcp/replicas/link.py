@@ -225,7 +225,8 @@ class Link:
             await self._returned(generation.decode(), was_away=was_away)
         elif self.state is State.SHARED:
             self.replicas = int(replicas)
-        elif self.clock() >= self._trusted_from:
+        elif self.clock() >= self._trusted_from and await self._tell():
+            # Told once more, and with it what others told meanwhile is read.
             self._trust(int(replicas))
 
     @property
@@ -239,9 +240,8 @@ class Link:
         if self.state is State.SHARED:
             self.doubt()
         self.state = State.SETTLING
-        for tell in self._returning:
-            if not await self._unless_away(tell):
-                return
+        if not await self._tell():
+            return
         self.generation = generation
         began = float(generation.split(":")[1])
         self._trusted_from = began + _SETTLE_SECONDS
@@ -249,6 +249,12 @@ class Link:
             self._trusted_from = self.clock() + _SETTLE_SECONDS
         if self._listens and self.clock() >= self._trusted_from:
             self._trust(self.replicas)
+
+    async def _tell(self) -> bool:
+        for tell in self._returning:
+            if not await self._unless_away(tell):
+                return False
+        return True
 
     def _trust(self, replicas: int) -> None:
         if not self._listens:
