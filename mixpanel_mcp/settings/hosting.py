@@ -2,12 +2,13 @@
 
 from enum import StrEnum
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from mixpanel_mcp.settings.base import CommaSeparated, Frozen
 from mixpanel_mcp.settings.origins import parse_web_address
 
 _SHORTEST_SECRET = 32
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class Protocol(StrEnum):
@@ -57,6 +58,7 @@ class Hosting(Frozen):
     )
     state_secret: SecretStr | None = Field(
         default=None,
+        validate_default=True,
         description="At least 32 characters, the same for all replicas: seals open questions.",
     )
     jwt_issuer: str | None = Field(
@@ -67,9 +69,22 @@ class Hosting(Frozen):
         default=None, description="The audience that a JWT has to be issued for."
     )
 
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(_REDIS_SCHEMES):
+            raise ValueError("does not begin with redis://, rediss:// or unix://")
+        return value
+
     @field_validator("state_secret")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("redis_url") is not None:
+            raise ValueError(
+                "is not set, and MIXPANEL_MCP_REDIS_URL is: replicas could not read each other's "
+                "open questions. Give all of them the same secret, such as what "
+                "`openssl rand -hex 32` prints"
+            )
         if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
             raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters")
         return value

@@ -113,7 +113,10 @@ class CallerServers:
             self._shared.audit,
             identity=key.identity,
         )
-        server = CallerServer(server_of(workshop), workshop, settings.hosting)
+        sealed = self._shared.state_security(key.identity)
+        server = CallerServer(
+            server_of(workshop, state_security=sealed), workshop, settings.hosting
+        )
         await self._tasks.start(server.run)
         return server
 

@@ -33,6 +33,7 @@ def application(settings: Settings, shared: Shared) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         try:
+            await shared.open()
             async with servers.run():
                 yield
         finally:
