@@ -12,7 +12,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import Receive, Scope, Send
 
 from mixpanel_mcp.safety.identity import Identity
-from mixpanel_mcp.safety.narrowing import Narrowing, narrowed, settings_of
+from mixpanel_mcp.safety.narrowing import Narrowing, narrowed, settings_of, share_of
 from mixpanel_mcp.server import Connected, Shared, Workshop, server_of
 from mixpanel_mcp.settings import Hosting, Settings
 
@@ -102,11 +102,12 @@ class CallerServers:
 
     async def _started(self, key: _Key) -> CallerServer:
         assert self._tasks is not None  # noqa: S101 - `run` is entered before requests come
-        settings = self._settings
+        settings, share = self._settings, None
         if key.identity is not None:
-            settings = settings_of(settings, self._callers[key.identity.caller])
+            caller = self._callers[key.identity.caller]
+            settings, share = settings_of(settings, caller), share_of(caller)
         if key.identity not in self._connected:
-            self._connected[key.identity] = self._shared.connect(settings, key.identity)
+            self._connected[key.identity] = self._shared.connect(settings, key.identity, share)
         workshop = Workshop(
             narrowed(settings, key.narrowing),
             self._connected[key.identity],
