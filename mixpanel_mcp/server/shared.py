@@ -1,5 +1,7 @@
 """What the servers of all callers share: the ways to Mixpanel, and the audit log."""
 
+from collections.abc import Mapping
+
 from mixpanel_mcp.api.client import MixpanelClient
 from mixpanel_mcp.api.retry import Pacing
 from mixpanel_mcp.api.upstream import Upstream
@@ -52,6 +54,11 @@ class Shared:
             return Connected(self._upstreams[connection.name], settings, identity)
 
         return {connection.name: connected(connection) for connection in settings.connections}
+
+    @property
+    def upstreams(self) -> Mapping[str, Upstream]:
+        """The ways to Mixpanel, by connection."""
+        return self._upstreams
 
     async def close(self) -> None:
         for upstream in self._upstreams.values():

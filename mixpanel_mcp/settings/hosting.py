@@ -5,6 +5,7 @@ from enum import StrEnum
 from pydantic import Field, SecretStr, field_validator
 
 from mixpanel_mcp.settings.base import CommaSeparated, Frozen
+from mixpanel_mcp.settings.web_origins import parse_host, parse_origin
 
 _SHORTEST_SECRET = 32
 
@@ -48,6 +49,15 @@ class Hosting(Frozen):
     calls_at_once: int = Field(
         default=16, ge=1, le=1000, description="Calls of one caller that may run side by side."
     )
+    max_sessions: int = Field(
+        default=1000, ge=1, le=100_000, description="Sessions that one caller may have open."
+    )
+    session_seconds: float = Field(
+        default=1800, gt=0, le=86400, description="How long a session is kept that is not used."
+    )
+    max_connections: int = Field(
+        default=2000, ge=1, le=100_000, description="Connections of all callers together."
+    )
     stop_seconds: float = Field(
         default=30, ge=0, le=3600, description="How long running calls may go on at a stop."
     )
@@ -65,6 +75,16 @@ class Hosting(Frozen):
     jwt_audience: str | None = Field(
         default=None, description="The audience that a JWT has to be issued for."
     )
+
+    @field_validator("allowed_host")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_host, value))
+
+    @field_validator("allowed_origin")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_origin, value))
 
     @field_validator("state_secret")
     @classmethod

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from mixpanel_mcp.settings.base import Frozen, expanded, pieces
 from mixpanel_mcp.settings.config_file import read_config
 from mixpanel_mcp.settings.hosting import HOSTING_NAMES, Hosting
+from mixpanel_mcp.settings.hosting_rules import hosting_faults
 from mixpanel_mcp.settings.models import (
     CONNECTION_NAMES,
     CONNECTION_PREFIX,
@@ -56,6 +57,7 @@ def load_settings(
     *,
     names: Mapping[str, Iterable[str]] | None = None,
     faults: Iterable[str] = (),
+    serving: bool = False,
 ) -> Settings:
     """Read the environment, the flags (names with their values) and the file they name.
 
@@ -64,6 +66,7 @@ def load_settings(
         flags: policy and hosting as given on the command line; they win over the environment.
         names: the values that may stand in `toolsets`, `tools` and `exclude_tools`.
         faults: what the caller found wrong already, to be reported together.
+        serving: whether a server is to be started, so that its settings have to fit together.
 
     Raises:
         SettingsError: with every fault, never with a value that could be a secret.
@@ -71,8 +74,12 @@ def load_settings(
     found = list(faults)
     given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
     policy = _read(Policy, given, found)
-    hosting = _read(Hosting, _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags), found)
+    hosted = _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags)
+    hosting = _read(Hosting, hosted, found)
     connections, referred = _connections(given, environment, found)
+    if serving and hosting is not None:
+        known = hosting.jwt_issuer is not None
+        found += hosting_faults(hosting, hosted.values, hosted.shown, callers_are_known=known)
     found += _unknown_variables(environment, referred)
     found += _unknown_names(given, names or {})
     found += _placeholders(environment)

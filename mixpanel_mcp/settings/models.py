@@ -197,8 +197,9 @@ class Settings:
         return [each.name for each in self.connections] if self.several else []
 
     def with_connection(self, connection: Connection) -> Self:
-        """The same policy for this connection alone."""
-        return type(self)(connection, self.policy, callers=self.callers, hosting=self.hosting)
+        """The same policy for this connection alone, which is every caller's then."""
+        callers = [caller.model_copy(update={"connections": ()}) for caller in self.callers]
+        return type(self)(connection, self.policy, callers=callers, hosting=self.hosting)
 
 
 CONNECTION_NAMES = tuple(

@@ -1,53 +1,126 @@
 """The hosted server as an ASGI application: every request is judged before a server sees it."""
 
+from dataclasses import dataclass
+
+from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from mixpanel_mcp.safety.narrowing import Narrowing
+from mixpanel_mcp.settings import Hosting
 from mixpanel_mcp.transports.authentication import Authentication, NotAuthenticatedError
-from mixpanel_mcp.transports.caller_server import CallerServers
-from mixpanel_mcp.transports.origins import HostGuard
+from mixpanel_mcp.transports.bodies import BodyRefusedError, with_whole_body
+from mixpanel_mcp.transports.caller_server import CallerServers, TooManyServersError
+from mixpanel_mcp.transports.calls import CallerCalls, Calls
+from mixpanel_mcp.transports.measures import Refusal
+from mixpanel_mcp.transports.origins import HostGuard, for_pages
+from mixpanel_mcp.transports.probes import Probes
+from mixpanel_mcp.transports.streams import error_response
+
+_RETRY_SOON = {"Retry-After": "2"}
+_REFUSED = -32000
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Whom a request passes on its way, in this order."""
+
+    guard: HostGuard
+    probes: Probes
+    authentication: Authentication
+    calls: Calls
+    servers: CallerServers
 
 
 class Application:
     """Host and Origin, then who calls, then that caller's own server."""
 
-    def __init__(
-        self,
-        guard: HostGuard,
-        authentication: Authentication,
-        servers: CallerServers,
-        *,
-        sse: bool,
-    ) -> None:
-        self._guard = guard
-        self._authentication = authentication
-        self._servers = servers
-        self._paths = {"/mcp"} | ({"/sse", "/messages/"} if sse else set[str]())
+    def __init__(self, hosting: Hosting, doors: Doors) -> None:
+        self._hosting = hosting
+        self._doors = doors
+        self._measures = doors.calls.measures
+        self._paths = {"/mcp"} | ({"/sse", "/messages/"} if hosting.sse else set[str]())
+        self._behind_guard = for_pages(self._answer, hosting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._answer(scope, receive, send)
+        refusal = self._doors.guard.refusal(scope)
+        if refusal is None:
+            await self._behind_guard(scope, receive, send)
+            return
+        reason = Refusal.HOST if refusal.status_code == 421 else Refusal.ORIGIN
+        self._measures.refused(reason)
+        await refusal(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path in self._paths:
+            response = await self._serve(scope, receive, send)
+        elif path in self._doors.probes.paths:
+            response = await self._doors.probes.answer(path, scope["method"])
+        else:
+            response = error_response(404, _REFUSED, "There is nothing here; MCP is at /mcp.")
         if response is not None:
             await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
-        """Answer, or say what to answer."""
-        if refusal := await self._guard.refusal(Request(scope)):
-            return refusal
-        path = scope["path"]
-        if path == "/healthz":
-            return JSONResponse({"status": "ok"})
-        if path not in self._paths:
-            return Response("Not found", status_code=404)
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        """Let the caller's server answer, or say what to answer."""
+        headers = Headers(scope=scope)
         try:
-            identity = await self._authentication.identity(Headers(scope=scope))
+            identity = await self._doors.authentication.identity(headers)
         except NotAuthenticatedError as error:
+            self._measures.refused(Refusal.UNAUTHENTICATED)
             return _unauthorized(error.description)
-        server = await self._servers.of(identity, Narrowing())
-        await server.serve(scope, receive, send)
+        caller = self._doors.servers.calls_of(identity)
+        if refusal := self._no_room(scope, headers, caller):
+            return refusal
+        try:
+            if scope["method"] == "POST":
+                receive = await with_whole_body(scope, receive, self._hosting.max_body_bytes)
+            server = await self._doors.servers.of(identity, Narrowing())
+        except BodyRefusedError as error:
+            large = error.status == 413
+            self._measures.refused(Refusal.BODY_TOO_LARGE if large else Refusal.BODY_TOO_SLOW)
+            # What is left of the body is not waited for.
+            return error_response(
+                error.status, _REFUSED, error.description, {"Connection": "close"}
+            )
+        except TooManyServersError:
+            self._measures.refused(Refusal.SESSIONS)
+            return error_response(503, _REFUSED, "Too many callers at once.", _RETRY_SOON)
+        if scope["method"] == "POST":
+            with self._doors.calls.answering():
+                await server.serve(scope, receive, send)
+        elif scope["path"] == "/sse":
+            with caller.session(server.sessions):
+                await server.serve(scope, receive, send)
+        else:
+            await server.serve(scope, receive, send)
         return None
+
+    def _no_room(self, scope: Scope, headers: Headers, caller: CallerCalls) -> Response | None:
+        """Why nothing new may begin; what a session has begun goes on."""
+        if scope["path"] == "/messages/" or "mcp-session-id" in headers:
+            return None
+        if self._doors.calls.stopping:
+            self._measures.refused(Refusal.STOPPING)
+            text = "This server is stopping, and nothing was begun. Connect again."
+            return error_response(503, _REFUSED, text, _RETRY_SOON)
+        if self._opens_session(scope, headers) and caller.sessions >= self._hosting.max_sessions:
+            self._measures.refused(Refusal.SESSIONS)
+            text = (
+                f"This caller has {caller.sessions} sessions open, as many as this server allows. "
+                "End one, or wait until one that is not used has ended."
+            )
+            return error_response(503, _REFUSED, text, {"Retry-After": "60"})
+        return None
+
+    def _opens_session(self, scope: Scope, headers: Headers) -> bool:
+        if scope["path"] == "/sse":
+            return True
+        version = headers.get("mcp-protocol-version")
+        is_modern = version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS
+        return scope["method"] == "POST" and not is_modern and not self._hosting.stateless
 
 
 def _unauthorized(description: str) -> Response:
