@@ -42,7 +42,14 @@ class Hosted:
 def serve_http(
     settings: Settings, shared: Shared, listener: socket.socket, say: Callable[[str], None]
 ) -> None:
-    """Serve until a signal ends it.
+    """Serve until a signal ends it; as `http_server`."""
+    http_server(settings, shared, listener, say).run(sockets=[listener])
+
+
+def http_server(
+    settings: Settings, shared: Shared, listener: socket.socket, say: Callable[[str], None]
+) -> GracefulServer:
+    """Build what serves the application over HTTP.
 
     Args:
         settings: what is served, and to whom.
@@ -65,14 +72,13 @@ def serve_http(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_CLOSING_SECONDS,
     )
-    server = GracefulServer(
+    return GracefulServer(
         config,
         built.calls,
         built.servers,
         stop_seconds=hosting.stop_seconds,
         started=lambda: say(f"mixpanel-mcp listens on {_url(listener, hosting)}"),
     )
-    server.run(sockets=[listener])
 
 
 def listen(hosting: Hosting) -> socket.socket:
