@@ -57,5 +57,10 @@ class GracefulServer(uvicorn.Server):
         with anyio.move_on_after(self._stop_seconds):
             await self._calls.stop()
         await anyio.sleep(_LAST_WORDS_SECONDS)
+        self.end()
+
+    def end(self) -> None:
+        """End every session, stream and call there still is, and then the server."""
+        self._calls.stopping = True
         self._servers.end()
         self.should_exit = True
