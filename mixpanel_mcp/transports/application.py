@@ -1,5 +1,6 @@
 """The hosted server as an ASGI application: every request is judged before a server sees it."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
@@ -88,19 +89,17 @@ class Application:
         except TooManyServersError:
             self._measures.refused(Refusal.SESSIONS)
             return error_response(503, _REFUSED, "Too many callers at once.", _RETRY_SOON)
-        if scope["method"] == "POST":
-            with self._doors.calls.answering():
-                await server.serve(scope, receive, send)
-        elif scope["path"] == "/sse":
-            with caller.session(server.sessions):
-                await server.serve(scope, receive, send)
-        else:
-            await server.serve(scope, receive, send)
+        with ExitStack() as counted:
+            if scope["method"] == "POST":
+                counted.enter_context(self._doors.calls.answering())
+            elif scope["path"] == "/sse":
+                counted.enter_context(caller.session(server.sessions))
+            await server.serve(scope, receive, send, in_session=_in_session(scope, headers))
         return None
 
     def _no_room(self, scope: Scope, headers: Headers, caller: CallerCalls) -> Response | None:
         """Why nothing new may begin; what a session has begun goes on."""
-        if scope["path"] == "/messages/" or "mcp-session-id" in headers:
+        if _in_session(scope, headers):
             return None
         if self._doors.calls.stopping:
             self._measures.refused(Refusal.STOPPING)
@@ -118,9 +117,19 @@ class Application:
     def _opens_session(self, scope: Scope, headers: Headers) -> bool:
         if scope["path"] == "/sse":
             return True
-        version = headers.get("mcp-protocol-version")
-        is_modern = version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS
-        return scope["method"] == "POST" and not is_modern and not self._hosting.stateless
+        posted = scope["method"] == "POST" and not self._hosting.stateless
+        return posted and not _is_modern(headers)
+
+
+def _is_modern(headers: Headers) -> bool:
+    version = headers.get("mcp-protocol-version")
+    return version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS
+
+
+def _in_session(scope: Scope, headers: Headers) -> bool:
+    """Whether a request goes on with a session, and not just claims to."""
+    named = "mcp-session-id" in headers and not _is_modern(headers)
+    return named or scope["path"] == "/messages/"
 
 
 def _unauthorized(description: str) -> Response:

@@ -66,9 +66,9 @@ class CallerServer:
     def stop(self) -> None:
         self._stop.set()
 
-    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, for /mcp or for SSE."""
-        reply = Reply(scope, send)
+    async def serve(self, scope: Scope, receive: Receive, send: Send, *, in_session: bool) -> None:
+        """Answer one request, for /mcp or for SSE, in a session or not."""
+        reply = Reply(scope, send, in_session=in_session)
         with self._requests.entered() as request:
             if scope["path"] == "/mcp":
                 await self._server.session_manager.handle_request(scope, receive, reply.send)

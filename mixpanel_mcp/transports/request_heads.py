@@ -9,7 +9,11 @@ _LARGEST_HEAD = 64 * 1024
 _SECONDS = 20.0
 
 
-class BoundedHeads(AutoHTTPProtocol):  # pyright: ignore[reportUntypedBaseClass,reportGeneralTypeIssues]
+# One of two classes, by what is installed.
+_Protocol: Any = AutoHTTPProtocol
+
+
+class BoundedHeads(_Protocol):
     """Ends a connection whose request line and headers are too long, or do not come to an end."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -26,9 +30,9 @@ class BoundedHeads(AutoHTTPProtocol):  # pyright: ignore[reportUntypedBaseClass,
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        before: Any = self.cycle
+        before = self.cycle
         super().data_received(data)
-        now: Any = self.cycle
+        now = self.cycle
         if now is not before:
             self._head_came()
         elif now is None or now.response_complete:
@@ -38,6 +42,10 @@ class BoundedHeads(AutoHTTPProtocol):  # pyright: ignore[reportUntypedBaseClass,
                 self.transport.close()
             elif self._head_due is None:
                 self._expect_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # The fast parser leaves on what may stand around a value (RFC 9110, 5.5).
+        super().on_header(name, value.strip(b" \t"))
 
     def _expect_head(self) -> None:
         loop = asyncio.get_running_loop()

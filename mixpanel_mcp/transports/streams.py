@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import anyio
 from starlette.responses import JSONResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Scope, Send
 
 _NO_SESSION = (
     "There is no such session: it has ended, or it began with another token or other X-Mixpanel "
@@ -39,8 +39,16 @@ class OpenRequests:
 class Reply:
     """The answer to one request, as far as it was sent."""
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    def __init__(self, scope: Scope, send: Send, *, in_session: bool) -> None:
+        """Begin with nothing sent.
+
+        Args:
+            scope: the request's.
+            send: where the answer goes.
+            in_session: whether the request names a session, so that 404 means that there is none.
+        """
         self._scope = scope
+        self._in_session = in_session
         self._send = send
         self._begun = self._ended = False
 
@@ -48,7 +56,7 @@ class Reply:
         if self._ended:
             return
         if message["type"] == "http.response.start":
-            if message["status"] == 404:
+            if message["status"] == 404 and self._in_session:
                 await self.finish(404, -32600, _NO_SESSION)
                 return
             self._begun = True
@@ -81,6 +89,3 @@ def error_response(
 
 async def _nothing() -> Message:
     return {"type": "http.disconnect"}
-
-
-__all__ = ["OpenRequests", "Receive", "Reply", "error_response"]

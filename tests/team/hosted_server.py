@@ -1,4 +1,4 @@
-"""A hosted server in the test's own event loop, on a free port of loopback, and ways to reach it."""
+"""A hosted server in the test's own event loop, on a free port, and ways to reach it."""
 
 import asyncio
 import hashlib
