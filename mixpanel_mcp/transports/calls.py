@@ -17,6 +17,8 @@ _HEAVY = {"tools/call", "resources/read"}
 # It lasts as long as the client wants to listen.
 _ENDLESS = "subscriptions/listen"
 _MARGIN_SECONDS = 30.0
+# How long one call more than may run waits for its turn.
+PATIENCE_SECONDS = 10.0
 _RETRIES_LATER = -32000
 _COUNTED = "mixpanel_mcp.session"
 
@@ -88,20 +90,16 @@ class SessionCount:
 class CallerCalls:
     """What one caller may have at work, over all its sessions and servers."""
 
-    def __init__(
-        self, calls: Calls, policy: Policy, at_once: int, *, patience_seconds: float = 10.0
-    ) -> None:
+    def __init__(self, calls: Calls, policy: Policy, at_once: int) -> None:
         """Bound a caller's calls.
 
         Args:
             calls: those of everybody.
             policy: its deadlines, of which none can be longer than a call.
             at_once: how many may run side by side.
-            patience_seconds: how long one more waits for its turn.
         """
         self.sessions = 0
         self._calls = calls
-        self._patience = patience_seconds
         self._places = anyio.CapacityLimiter(at_once)
         longest = max(policy.read_seconds, policy.write_seconds, policy.export_seconds)
         self._seconds = longest + ANSWER_SECONDS + _MARGIN_SECONDS
@@ -172,7 +170,7 @@ class CallerCalls:
             self._places.release_on_behalf_of(borrower)
 
     async def _wait(self, borrower: object) -> None:
-        with anyio.move_on_after(self._patience):
+        with anyio.move_on_after(PATIENCE_SECONDS):
             await self._places.acquire_on_behalf_of(borrower)
             return
         self._calls.measures.refused(Refusal.CALLS_AT_ONCE)

@@ -1,7 +1,7 @@
 """Streamable HTTP at /mcp, and SSE at /sse for clients that know nothing newer."""
 
 import socket
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from mixpanel_mcp.transports.caller_server import CallerServers
 from mixpanel_mcp.transports.calls import Calls
 from mixpanel_mcp.transports.measures import Measures
 from mixpanel_mcp.transports.origins import HostGuard
-from mixpanel_mcp.transports.probes import Probes
+from mixpanel_mcp.transports.probes import Check, Probes
 from mixpanel_mcp.transports.reachability import connection_checks
 from mixpanel_mcp.transports.request_heads import BoundedHeads
 from mixpanel_mcp.transports.stopping import GracefulServer
@@ -37,6 +37,7 @@ class Hosted:
     application: ASGIApp
     calls: Calls
     servers: CallerServers
+    probes: Probes
 
 
 def serve_http(
@@ -99,12 +100,12 @@ def application(settings: Settings, shared: Shared) -> ASGIApp:
     return hosted(settings, shared).application
 
 
-def hosted(settings: Settings, shared: Shared) -> Hosted:
-    """Put the hosted server together."""
+def hosted(settings: Settings, shared: Shared, checks: Mapping[str, Check] | None = None) -> Hosted:
+    """Put the hosted server together; `checks` are asked before it is ready, beside our own."""
     measures = Measures(shared, settings.policy.tool_prefix)
     calls = Calls(measures)
     servers = CallerServers(settings, shared, calls)
-    probes = Probes(calls, connection_checks(settings.connections))
+    probes = Probes(calls, {**connection_checks(settings.connections), **(checks or {})})
     guard, authentication = HostGuard(settings.hosting), Authentication(settings)
     doors = Doors(guard, probes, authentication, calls, servers)
     answers = Application(settings.hosting, doors)
@@ -125,7 +126,7 @@ def hosted(settings: Settings, shared: Shared) -> Hosted:
         chosen = answers if scope["type"] == "http" else beginning_and_end
         await chosen(scope, receive, send)
 
-    return Hosted(whole, calls, servers)
+    return Hosted(whole, calls, servers, probes)
 
 
 def _url(listener: socket.socket, hosting: Hosting) -> str:

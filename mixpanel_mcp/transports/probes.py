@@ -34,7 +34,7 @@ class Probes:
             clock: another than the real one, for tests.
         """
         self._calls = calls
-        self._checks = checks
+        self.checks = checks
         self._clock = clock
         self._kept: dict[str, str | None] = {}
         self._kept_until = 0.0
@@ -68,7 +68,7 @@ class Probes:
         return JSONResponse(body, status_code=200 if ready else 503)
 
     async def _checked(self) -> dict[str, str | None]:
-        reasons: dict[str, str | None] = dict.fromkeys(self._checks)
+        reasons: dict[str, str | None] = dict.fromkeys(self.checks)
 
         async def run(name: str, check: Check) -> None:
             reasons[name] = "did not answer in time"
@@ -76,6 +76,6 @@ class Probes:
                 reasons[name] = await check()
 
         async with anyio.create_task_group() as together:
-            for name, check in self._checks.items():
+            for name, check in self.checks.items():
                 together.start_soon(run, name, check)
         return reasons
