@@ -13,7 +13,7 @@ from mixpanel_mcp.settings import Hosting
 from mixpanel_mcp.transports.authentication import Authentication, NotAuthenticatedError
 from mixpanel_mcp.transports.bodies import BodyRefusedError, with_whole_body
 from mixpanel_mcp.transports.caller_server import CallerServers, TooManyServersError
-from mixpanel_mcp.transports.calls import CallerCalls, Calls
+from mixpanel_mcp.transports.calls import LIGHT, CallerCalls, Calls
 from mixpanel_mcp.transports.measures import Refusal
 from mixpanel_mcp.transports.origins import HostGuard, for_pages
 from mixpanel_mcp.transports.probes import Probes
@@ -101,7 +101,7 @@ class Application:
         """Why nothing new may begin; what a session has begun goes on."""
         if _in_session(scope, headers):
             return None
-        if self._doors.calls.stopping:
+        if self._doors.calls.stopping and headers.get("mcp-method") not in LIGHT:
             self._measures.refused(Refusal.STOPPING)
             text = "This server is stopping, and nothing was begun. Connect again."
             return error_response(503, _REFUSED, text, _RETRY_SOON)

@@ -14,6 +14,18 @@ from mixpanel_mcp.settings import Policy
 from mixpanel_mcp.transports.measures import Measures, Refusal
 
 _HEAVY = {"tools/call", "resources/read"}
+# What is answered to the end: it takes next to no time.
+LIGHT = frozenset(
+    {
+        "initialize",
+        "ping",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "server/discover",
+        "tools/list",
+    }
+)
 # It lasts as long as the client wants to listen.
 _ENDLESS = "subscriptions/listen"
 _MARGIN_SECONDS = 30.0
@@ -32,13 +44,14 @@ class Calls:
         self._running = 0
         self._idle = anyio.Event()
 
-    def begin(self) -> None:
-        """Count a call in, or refuse it.
+    def begin(self, method: str) -> None:
+        """Count a request in, or refuse it.
 
         Raises:
-            MCPError: the server stops.
+            MCPError: it is a call, and the server stops.
         """
-        if self.stopping:
+        # Clients look at a tool's entry once more when its call has ended.
+        if self.stopping and method not in LIGHT:
             self.measures.refused(Refusal.STOPPING)
             raise MCPError(
                 _RETRIES_LATER,
@@ -122,7 +135,7 @@ class CallerCalls:
     async def _counted(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        self._calls.begin()
+        self._calls.begin(ctx.method)
         try:
             if ctx.method not in _HEAVY:
                 return await call_next(ctx)

@@ -51,8 +51,8 @@ async def test_a_running_call_ends_and_nothing_new_begins(upstream: Upstream, wa
                     await browser.post("/mcp", json=INITIALIZE, headers=ACCEPT),
                     await browser.post(
                         "/mcp",
-                        json=modern_message("tools/list"),
-                        headers=modern_headers("tools/list"),
+                        json=modern_message("tools/call", name="list_pipelines", arguments={}),
+                        headers=modern_headers("tools/call", "list_pipelines"),
                     ),
                     await browser.get("/sse"),
                 ]
@@ -107,18 +107,20 @@ async def test_a_call_that_takes_too_long_is_ended(upstream: Upstream) -> None:
 
 async def test_a_second_signal_ends_it_at_once(upstream: Upstream) -> None:
     upstream.on(JOBS, Held(asyncio.Event(), Reply(json={})))
-    async with serving_process(environment=connection_to(upstream)) as server:
-        async with httpx.AsyncClient(base_url=server.origin, trust_env=False) as browser:
-            call = modern_message("tools/call", name="list_pipelines", arguments={})
-            headers = modern_headers("tools/call", "list_pipelines")
-            running = asyncio.create_task(browser.post("/mcp", json=call, headers=headers))
-            async with asyncio.timeout(10):
-                await upstream.opened(1)
-            server.process.send_signal(signal.SIGTERM)
-            await _is_stopping(server)
-            server.process.send_signal(signal.SIGTERM)
-            code = await server.ended()
-            with pytest.raises(httpx.TransportError):
-                await running
+    async with (
+        serving_process(environment=connection_to(upstream)) as server,
+        httpx.AsyncClient(base_url=server.origin, trust_env=False) as browser,
+    ):
+        call = modern_message("tools/call", name="list_pipelines", arguments={})
+        headers = modern_headers("tools/call", "list_pipelines")
+        running = asyncio.create_task(browser.post("/mcp", json=call, headers=headers))
+        async with asyncio.timeout(10):
+            await upstream.opened(1)
+        server.process.send_signal(signal.SIGTERM)
+        await _is_stopping(server)
+        server.process.send_signal(signal.SIGTERM)
+        code = await server.ended()
+        with pytest.raises(httpx.TransportError):
+            await running
 
     assert code == -signal.SIGTERM

@@ -44,7 +44,7 @@ async def _funnels(origin: str, way: Way) -> Any:
     return answer.structured_content["data"]
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.1"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "127.1"])  # noqa: S104
 def test_it_does_not_listen_to_other_machines_without_knowing_callers(host: str) -> None:
     said = refused("--transport", "http", "--host", host)
 
