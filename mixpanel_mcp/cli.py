@@ -70,13 +70,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _tools(options, faults)
 
 
-def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
+def _settings(
+    options: argparse.Namespace, faults: Sequence[str], *, serving: bool = False
+) -> Settings:
     from mixpanel_mcp.operations import OPERATIONS, TOOLSETS
 
     names = {"toolsets": TOOLSETS, "tools": OPERATIONS, "exclude_tools": OPERATIONS}
     flags = {name: getattr(options, name, None) for name in (*POLICY_NAMES, *HOSTING_NAMES)}
     try:
-        return load_settings(os.environ, flags, names=names, faults=faults)
+        return load_settings(os.environ, flags, names=names, faults=faults, serving=serving)
     except SettingsError as error:
         _stop(error.faults)
 
@@ -94,7 +96,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     # The imports make hundreds of thousands of objects that stay: to collect among them finds
     # nothing, and costs a tenth of the start.
     gc.disable()
-    settings = _settings(options, faults)
+    settings = _settings(options, faults, serving=True)
     _start_log(settings.policy)
     from mixpanel_mcp.server import Shared, create_server, offered
 
@@ -110,9 +112,15 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
         try:
             serve: Callable[[], None]
             if settings.hosting.transport is Protocol.HTTP:
-                from mixpanel_mcp.transports.hosting import serve_http
+                from mixpanel_mcp.transports.hosting import listen, serve_http
 
-                serve = partial(serve_http, settings, Shared(settings))
+                shared = Shared(settings)
+                try:
+                    listener = listen(settings.hosting)
+                except OSError as error:
+                    where = f"{settings.hosting.host}:{settings.hosting.port}"
+                    _stop([f"--host, --port: cannot listen on {where} ({error.strerror})"])
+                serve = partial(serve_http, settings, shared, listener, _say)
             else:
                 from mixpanel_mcp.transports.stdio import serve_stdio
 
@@ -142,6 +150,10 @@ def _stop_without_tools(settings: Settings) -> None:
     ]
     if faults:
         _stop(faults)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _as_given(options: argparse.Namespace, name: str) -> str:
@@ -257,13 +269,10 @@ def _import(options: argparse.Namespace, faults: Sequence[str]) -> None:
     if options.rate is not None:
         policy = policy.model_copy(update={"import_rate": options.rate})
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     gc.freeze()
     gc.enable()
     with suppress(KeyboardInterrupt):
-        outcome = anyio.run(import_from_command_line, chosen[0], policy, order, say)
+        outcome = anyio.run(import_from_command_line, chosen[0], policy, order, _say)
         print(json.dumps(outcome.data, ensure_ascii=False) if options.json else outcome.text)
         raise SystemExit(outcome.code)
     raise SystemExit(INTERRUPTED)

@@ -1,6 +1,6 @@
 """What the servers of all callers share: the ways to Mixpanel, and the audit log."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 from mcp.server.mcpserver import RequestStateSecurity
@@ -115,6 +115,11 @@ class Shared:
         if self._secret is None:
             return None
         return RequestStateSecurity(keys=[state_key(self._secret.get_secret_value(), identity)])
+
+    @property
+    def upstreams(self) -> Mapping[str, Upstream]:
+        """The ways to Mixpanel, by connection."""
+        return self._upstreams
 
     async def close(self) -> None:
         for upstream in self._upstreams.values():

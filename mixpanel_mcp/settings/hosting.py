@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from mixpanel_mcp.settings.base import CommaSeparated, Frozen
 from mixpanel_mcp.settings.origins import parse_web_address
+from mixpanel_mcp.settings.web_origins import parse_host, parse_origin
 
 _SHORTEST_SECRET = 32
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
@@ -50,6 +51,15 @@ class Hosting(Frozen):
     calls_at_once: int = Field(
         default=16, ge=1, le=1000, description="Calls of one caller that may run side by side."
     )
+    max_sessions: int = Field(
+        default=1000, ge=1, le=100_000, description="Sessions that one caller may have open."
+    )
+    session_seconds: float = Field(
+        default=1800, gt=0, le=86400, description="How long a session is kept that is not used."
+    )
+    max_connections: int = Field(
+        default=2000, ge=1, le=100_000, description="Connections of all callers together."
+    )
     stop_seconds: float = Field(
         default=30, ge=0, le=3600, description="How long running calls may go on at a stop."
     )
@@ -75,6 +85,16 @@ class Hosting(Frozen):
         if value is not None and not value.get_secret_value().startswith(_REDIS_SCHEMES):
             raise ValueError("does not begin with redis://, rediss:// or unix://")
         return value
+
+    @field_validator("allowed_host")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_host, value))
+
+    @field_validator("allowed_origin")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_origin, value))
 
     @field_validator("state_secret")
     @classmethod

@@ -14,6 +14,7 @@ from mixpanel_mcp.settings.callers import Caller
 from mixpanel_mcp.settings.config_file import ConfigFile, read_config
 from mixpanel_mcp.settings.hosting import HOSTING_NAMES, Hosting
 from mixpanel_mcp.settings.hosting import Protocol as Transport
+from mixpanel_mcp.settings.hosting_rules import hosting_faults
 from mixpanel_mcp.settings.jwt_checks import jwt_faults
 from mixpanel_mcp.settings.models import (
     CONNECTION_NAMES,
@@ -60,6 +61,7 @@ def load_settings(
     *,
     names: Mapping[str, Iterable[str]] | None = None,
     faults: Iterable[str] = (),
+    serving: bool = False,
 ) -> Settings:
     """Read the environment, the flags (names with their values) and the file they name.
 
@@ -68,6 +70,7 @@ def load_settings(
         flags: policy and hosting as given on the command line; they win over the environment.
         names: the values that may stand in `toolsets`, `tools` and `exclude_tools`.
         faults: what the caller found wrong already, to be reported together.
+        serving: whether a server is to be started, so that its settings have to fit together.
 
     Raises:
         SettingsError: with every fault, never with a value that could be a secret.
@@ -82,12 +85,15 @@ def load_settings(
     connections = _connections(config, shown, environment, found)
     callers = _callers(config, shown, found)
     if policy is not None:
-        known = config.connections.keys() or {each.name for each in connections}
+        named = config.connections.keys() or {each.name for each in connections}
         toolsets = tuple(names["toolsets"]) if names else None
-        found += [f"{shown}: {each}" for each in caller_faults(callers, policy, known, toolsets)]
+        found += [f"{shown}: {each}" for each in caller_faults(callers, policy, named, toolsets)]
     # Without it nobody calls, and a command that shares the file has nothing to refuse.
     if hosting is not None and hosting.transport is Transport.HTTP:
         found += jwt_faults(hosting, callers, hosted.shown)
+    if serving and hosting is not None:
+        known = bool(callers) or hosting.jwt_issuer is not None
+        found += hosting_faults(hosting, hosted.values, hosted.shown, callers_are_known=known)
     found += _unknown_variables(environment, config.variables)
     found += _unknown_names(given, names or {})
     found += _placeholders(environment)

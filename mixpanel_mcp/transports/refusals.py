@@ -12,13 +12,13 @@ class RequestRefusedError(Exception):
     def __init__(
         self, status: int, body: Mapping[str, object], headers: Mapping[str, str] | None = None
     ) -> None:
-        self._status = status
+        self.status = status
         self._body = body
         self._headers = headers
         super().__init__(f"HTTP {status}: {body}")
 
     def response(self) -> Response:
-        return JSONResponse(self._body, status_code=self._status, headers=self._headers)
+        return JSONResponse(self._body, status_code=self.status, headers=self._headers)
 
 
 def misunderstood(description: str) -> RequestRefusedError:
