@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-million test-kills contract check lock clean
+.PHONY: demo test test-million test-kills contract conformance check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -26,6 +26,11 @@ contract: .venv/installed
 	$(BIN)/python tests/contract/check_wire.py
 	$(BIN)/python tests/contract/check_replies.py
 
+# The protocol's official suite, against the hosted server on the sandbox; npm fetches it, and a
+# Node that it runs on, into a folder of their own.
+conformance: .venv/installed
+	PYTHONPATH=. $(BIN)/python tests/conformance/check_conformance.py .conformance
+
 check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -48,4 +53,4 @@ lock: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv dist build
+	rm -rf .venv .conformance dist build

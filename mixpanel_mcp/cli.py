@@ -64,17 +64,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _import(options, faults)
         case "export":
             _export(options, faults)
+        case "token":
+            _token(options, faults)
         case _:
             _tools(options, faults)
 
 
-def _settings(options: argparse.Namespace, faults: Sequence[str]) -> Settings:
+def _settings(
+    options: argparse.Namespace, faults: Sequence[str], *, serving: bool = False
+) -> Settings:
     from mixpanel_mcp.operations import OPERATIONS, TOOLSETS
 
     names = {"toolsets": TOOLSETS, "tools": OPERATIONS, "exclude_tools": OPERATIONS}
     flags = {name: getattr(options, name, None) for name in (*POLICY_NAMES, *HOSTING_NAMES)}
     try:
-        return load_settings(os.environ, flags, names=names, faults=faults)
+        return load_settings(os.environ, flags, names=names, faults=faults, serving=serving)
     except SettingsError as error:
         _stop(error.faults)
 
@@ -92,12 +96,13 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     # The imports make hundreds of thousands of objects that stay: to collect among them finds
     # nothing, and costs a tenth of the start.
     gc.disable()
-    settings = _settings(options, faults)
+    settings = _settings(options, faults, serving=True)
     _start_log(settings.policy)
     from mixpanel_mcp.server import Shared, create_server, offered
 
     if not offered(settings.policy):
         _stop(["the settings leave no tool: look at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"])
+    _stop_without_tools(settings)
     with ExitStack() as running:
         if options.sandbox:
             started = _start_sandbox(running)
@@ -107,9 +112,15 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
         try:
             serve: Callable[[], None]
             if settings.hosting.transport is Protocol.HTTP:
-                from mixpanel_mcp.transports.hosting import serve_http
+                from mixpanel_mcp.transports.hosting import listen, serve_http
 
-                serve = partial(serve_http, settings, Shared(settings))
+                shared = Shared(settings)
+                try:
+                    listener = listen(settings.hosting)
+                except OSError as error:
+                    where = f"{settings.hosting.host}:{settings.hosting.port}"
+                    _stop([f"--host, --port: cannot listen on {where} ({error.strerror})"])
+                serve = partial(serve_http, settings, shared, listener, _say)
             else:
                 from mixpanel_mcp.transports.stdio import serve_stdio
 
@@ -122,6 +133,27 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
         gc.freeze()
         gc.enable()
         serve()
+
+
+def _stop_without_tools(settings: Settings) -> None:
+    """Stop where a caller could log in and do nothing."""
+    if settings.hosting.transport is not Protocol.HTTP:
+        return
+    from mixpanel_mcp.safety.narrowing import settings_of
+    from mixpanel_mcp.server import offered
+
+    faults = [
+        f"callers.{caller.name}: what the policy leaves of its toolsets is no tool at all; look at "
+        "its toolsets and read_only, and at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"
+        for caller in settings.callers
+        if not offered(settings_of(settings, caller).policy)
+    ]
+    if faults:
+        _stop(faults)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _as_given(options: argparse.Namespace, name: str) -> str:
@@ -237,13 +269,10 @@ def _import(options: argparse.Namespace, faults: Sequence[str]) -> None:
     if options.rate is not None:
         policy = policy.model_copy(update={"import_rate": options.rate})
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     gc.freeze()
     gc.enable()
     with suppress(KeyboardInterrupt):
-        outcome = anyio.run(import_from_command_line, chosen[0], policy, order, say)
+        outcome = anyio.run(import_from_command_line, chosen[0], policy, order, _say)
         print(json.dumps(outcome.data, ensure_ascii=False) if options.json else outcome.text)
         raise SystemExit(outcome.code)
     raise SystemExit(INTERRUPTED)
@@ -308,6 +337,25 @@ def _export(options: argparse.Namespace, faults: Sequence[str]) -> None:
         print(json.dumps(data, ensure_ascii=False))
     else:
         print(f"{data['records']} events, {data['bytes']} bytes: {data['path']}")
+
+
+def _token(options: argparse.Namespace, faults: Sequence[str]) -> None:
+    if faults:
+        _stop(faults)
+    from mixpanel_mcp.commands.token import SHORTEST_TOKEN, issued
+    from mixpanel_mcp.settings import token_hash
+
+    if options.action == "new":
+        # The token is printed on purpose: here, and nowhere else.
+        made = issued(options.name)
+        print(json.dumps(made.as_data(), indent=2) if options.json else made.as_text())
+        return
+    token = sys.stdin.readline().strip()
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable():
+        _stop(
+            [f"stdin: has no token of {SHORTEST_TOKEN} or more plain characters in its first line"]
+        )
+    print(token_hash(token))
 
 
 def _shown_progress() -> Callable[[float, float | None, str], None]:

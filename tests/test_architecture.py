@@ -20,6 +20,7 @@ FLOORS = [
     "catalog",
     "transports",
     "server",
+    "replicas",
     "schemas",
     "resources",
     "instructions",
@@ -46,7 +47,7 @@ MCP_ROOMS = {
     "transports",
     "demo",
 }
-HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
+HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl", "redis"]
 
 Arrow = tuple[str, str]
 
@@ -145,6 +146,10 @@ def test_only_the_api_layer_knows_http() -> None:
 
 def test_few_rooms_know_mcp() -> None:
     assert _users_of("mcp") | _users_of("mcp_types") <= MCP_ROOMS
+
+
+def test_only_what_replicas_share_knows_redis() -> None:
+    assert _users_of("redis") <= {"replicas"}
 
 
 def test_the_sandbox_shares_nothing_with_the_client_it_tests() -> None:

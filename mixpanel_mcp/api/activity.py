@@ -4,11 +4,14 @@ The layers between a call and the wire need not hand this through: whoever begin
 with `waiting_for`, and whoever opened the activity reads it.
 """
 
+import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Protocol
+
+from mixpanel_mcp.api.observers import waited_for_slot
 
 
 class Wait(StrEnum):
@@ -66,9 +69,10 @@ _current: ContextVar[Activity | None] = ContextVar("activity", default=None)
 @contextmanager
 def waiting_for(wait: Wait) -> Generator[None]:
     """Say what the call that runs here waits for, while it does."""
-    activity = _current.get()
-    if activity is None:
-        yield
-        return
-    with activity.waiting(wait):
-        yield
+    activity, begun = _current.get(), time.monotonic()
+    try:
+        with nullcontext() if activity is None else activity.waiting(wait):
+            yield
+    finally:
+        if wait is Wait.SLOT:
+            waited_for_slot(time.monotonic() - begun)

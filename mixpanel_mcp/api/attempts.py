@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
 from mixpanel_mcp.api.errors import MixpanelError
+from mixpanel_mcp.api.observers import attempted
 from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Request
 from mixpanel_mcp.api.retry import AttemptFailedError, Pacing
@@ -51,6 +52,7 @@ async def logged(
         ended = _ended(answer)
         return answer
     finally:
+        attempted(request, ended, number=number)
         _log.debug(
             "%s %s: %s, %.0f ms, attempt %d",
             request.method,

@@ -12,7 +12,8 @@ import anyio
 from mixpanel_mcp.api import errors
 from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.attempts import counted, logged
-from mixpanel_mcp.api.cache import Answered
+from mixpanel_mcp.api.cache import Answered, SharedReads
+from mixpanel_mcp.api.ledger import BudgetShare
 from mixpanel_mcp.api.regions import origin
 from mixpanel_mcp.api.replies import (
     EncodedBody,
@@ -46,13 +47,19 @@ _Answer = TypeVar("_Answer")
 class MixpanelClient:
     """One per caller and connection. Sends what it is given; whether it may is decided before."""
 
-    def __init__(self, upstream: Upstream, cache_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        cache_seconds: float = 0,
+        share: BudgetShare | None = None,
+        shared_reads: SharedReads | None = None,
+    ) -> None:
         self.connection = upstream.connection
         self.pacing = upstream.pacing
-        self.budget = upstream.budget
+        self.budget = upstream.new_budget(share)
         self.pace = upstream.pace
         self._upstream = upstream
-        self._cache = upstream.new_cache(cache_seconds)
+        self._cache = upstream.new_cache(cache_seconds, shared_reads)
 
     async def read(
         self, request: Request, *, project: str, deadline: Deadline, fresh: bool
@@ -101,7 +108,8 @@ class MixpanelClient:
             return await self._repeated(request, project, repeat, deadline, attempt)
         finally:
             if repeat is not Repeat.READ:
-                self._upstream.written()
+                with anyio.CancelScope(shield=True):
+                    await self._upstream.written()
 
     @asynccontextmanager
     async def stream(
@@ -179,7 +187,7 @@ class MixpanelClient:
             except AttemptFailedError as failed:
                 before = failed
                 if failed.outcome is Outcome.RATE_LIMITED and failed.reply is not None:
-                    self.budget.learn(request, project, failed.reply)
+                    await self.budget.learn(request, project, failed.reply)
                 again = may_repeat(failed.outcome, repeat, timed_out_before=timed_out)
                 again = again and wanted(failed.outcome, request.retry, attempt=made)
                 spent = self.budget.spent(request, project)

@@ -9,9 +9,10 @@ from typing import Any
 from mixpanel_mcp import __version__, doctor
 from mixpanel_mcp.commands.arguments import IMPORT_FLAGS, add_import
 from mixpanel_mcp.commands.export_arguments import EXPORT_FLAGS, add_export
+from mixpanel_mcp.commands.token import add_token
 from mixpanel_mcp.settings import HOSTING_NAMES, POLICY_NAMES, Hosting, Policy, closest, flag_of
 
-COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "import", "export")
+COMMANDS = ("serve", "demo", "sandbox", "doctor", "tools", "import", "export", "token")
 _SWITCHES = {"read_only", "sse", "stateless"}
 _REPEATED = {"allowed_host", "allowed_origin"}
 _OWN_FLAGS = {
@@ -21,6 +22,7 @@ _OWN_FLAGS = {
     "tools": ("--json", "--origins", "--write-readme"),
     "import": IMPORT_FLAGS,
     "export": EXPORT_FLAGS,
+    "token": ("--json",),
 }
 _FLAG = re.compile(r"--[a-z][a-z_-]*", re.ASCII | re.IGNORECASE)
 _LAST_PORT = 65535
@@ -60,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
     add_import(_command(commands, "import", "import events from files"))
     add_export(_command(commands, "export", "download raw events into files"))
+    add_token(_command(commands, "token", "make a caller of a hosted server a token"))
 
     tools = _command(commands, "tools", "list the tools that the settings leave")
     _add_settings(tools, Policy)

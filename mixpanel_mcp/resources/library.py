@@ -1,7 +1,7 @@
 """The resources of one server: which there are, where they lead, and who is told of changes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import mcp.types as t
 from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
@@ -9,8 +9,16 @@ from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mixpanel_mcp.resources.addresses import Address, AddressError, Format, parse_address
 from mixpanel_mcp.resources.announcements import Announcements
 from mixpanel_mcp.resources.background import Background
-from mixpanel_mcp.resources.entries import COLLECTIONS, MOST_LISTED, Collection, Signs
+from mixpanel_mcp.resources.entries import (
+    COLLECTIONS,
+    EXPORT_COLLECTION,
+    MOST_LISTED,
+    PIPELINE_COLLECTION,
+    Collection,
+    Signs,
+)
 from mixpanel_mcp.resources.kinds import KINDS, Kind, kind_of
+from mixpanel_mcp.resources.notices import Notice, Notices
 from mixpanel_mcp.resources.place import Place, Read
 from mixpanel_mcp.resources.shelf import Shelf
 from mixpanel_mcp.safety.redaction import redactor
@@ -27,6 +35,7 @@ class Library:
         connections: Sequence[Connection],
         offered: frozenset[str],
         read: Read,
+        notices: Mapping[str, Notices] | None = None,
     ) -> None:
         """Nothing is read before somebody lists, completes or reads.
 
@@ -34,7 +43,11 @@ class Library:
             connections: their names stand in URIs where there are several.
             offered: names of the operations that the policy leaves.
             read: runs one of the reading operations.
+            notices: by connection, what tells the same caller's other servers of changes.
         """
+        self._notices = {name: (each, _Ear(self, name)) for name, each in (notices or {}).items()}
+        for told, ear in self._notices.values():
+            told.listen(ear)
         self.background = Background()
         self.announcements = Announcements(self.background, lambda uri: self.find(uri)[0].uri)
         self.kinds = [kind for kind in KINDS if kind.is_offered(offered)]
@@ -53,6 +66,8 @@ class Library:
         }
 
     async def close(self) -> None:
+        for told, ear in self._notices.values():
+            told.leave(ear)
         await self.background.close()
 
     async def resources(self) -> list[t.Resource]:
@@ -124,17 +139,44 @@ class Library:
         *,
         list_changed: bool = True,
     ) -> None:
-        """Tell clients what changed: a collection, what stands under these keys, and the list."""
-        if list_changed:
+        """Tell clients what changed: a collection, what stands under these keys, and the list.
+
+        The same caller's other servers are told, and tell their clients.
+        """
+        notice = Notice(collection.folder, tuple(keys), list_changed=list_changed)
+        await self._announce_here(place, collection, notice)
+        if place.connection.name in self._notices:
+            told, ear = self._notices[place.connection.name]
+            await told.tell(notice, ear)
+
+    async def hear(self, connection: str, notice: Notice) -> None:
+        """Follow a change that another server of this caller made."""
+        place = self.place(connection)
+        for collection in COLLECTIONS:
+            if collection.folder == notice.folder:
+                if shelf := place.shelf(collection):
+                    shelf.expire()
+                if collection.whole in self.kinds:
+                    await self._announce_here(place, collection, notice)
+
+    def missed(self, connection: str) -> None:
+        """Look again for what may have changed without a notice."""
+        for collection in (PIPELINE_COLLECTION, EXPORT_COLLECTION):
+            if shelf := self.place(connection).shelf(collection):
+                shelf.expire()
+
+    async def _announce_here(self, place: Place, collection: Collection, notice: Notice) -> None:
+        if notice.list_changed:
             await self.announcements.publish(ResourcesListChanged())
-        paths = [(collection.folder,), *((collection.folder, key) for key in keys)]
+        paths = [(collection.folder,), *((collection.folder, key) for key in notice.keys)]
         for path in paths:
             address = Address(path, connection=place.name_in_uris)
             for uri in address.spellings(default_connection=place.is_default):
                 await self.announcements.publish(ResourceUpdated(uri=uri))
 
     def _listing_changed(self, place: Place, collection: Collection) -> None:
-        self.background.start(self.announce(place, collection))
+        # Only here: other servers look for themselves, and would tell each other for ever.
+        self.background.start(self._announce_here(place, collection, Notice(collection.folder)))
 
     def _shelves(self) -> list[tuple[Place, Collection, Shelf]]:
         """What is listed one by one: where it can be listed, and each can be read."""
@@ -171,3 +213,17 @@ class Library:
             f" The list has the first {MOST_LISTED} of them as entries of their own: completion "
             "and ?format=json know more."
         )
+
+
+class _Ear:
+    """What a library hears of one connection."""
+
+    def __init__(self, library: Library, connection: str) -> None:
+        self._library = library
+        self._connection = connection
+
+    async def heard(self, notice: Notice) -> None:
+        await self._library.hear(self._connection, notice)
+
+    def missed(self) -> None:
+        self._library.missed(self._connection)

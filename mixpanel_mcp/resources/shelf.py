@@ -77,6 +77,11 @@ class Shelf:
         self.entries = (*kept, *(entry for entry in add if entry.key not in there))
         self._handed_out = None if self._handed_out is None else self.entries
 
+    def expire(self) -> None:
+        """Look again soon: something changed that nobody described."""
+        self._version += 1
+        self._due = self._clock()
+
     def _refresh(self) -> None:
         if self._task is not None or self._clock() < self._due:
             return

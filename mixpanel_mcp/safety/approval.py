@@ -4,7 +4,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import mcp.types as t
@@ -20,7 +20,7 @@ from mixpanel_mcp.safety.verdict import Verdict
 
 _MODERN = "2026-07-28"
 _MOST_PENDING = 1000
-_PENDING_SECONDS = 600.0
+PENDING_SECONDS = 600.0
 ANSWER_SECONDS = 300.0
 
 
@@ -43,26 +43,37 @@ class AskFirst(Exception):  # noqa: N818 - no error: the client is asked, and ca
         super().__init__("a person has to be asked first")
 
 
-class PendingQuestions:
+class Questions(Protocol):
     """Questions that wait for their answer; each can be answered once.
 
     The protocol seals a question's state and binds it to the tool's arguments, but lets it come
     back any number of times. The number kept here is what makes a yes good for one execution.
     """
 
+    async def add(self, question: str) -> str:
+        """Keep a question until it is answered, and get its number."""
+        ...
+
+    async def take(self, number: str, question: str) -> bool:
+        """Whether this very question was asked, is fresh and was not answered before."""
+        ...
+
+
+class PendingQuestions:
+    """The questions of one process, in memory."""
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._asked: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def add(self, question: str) -> str:
+    async def add(self, question: str) -> str:
         while len(self._asked) >= _MOST_PENDING:
             self._asked.popitem(last=False)
         number = secrets.token_urlsafe(16)
-        self._asked[number] = (question, self._clock() + _PENDING_SECONDS)
+        self._asked[number] = (question, self._clock() + PENDING_SECONDS)
         return number
 
-    def take(self, number: str, question: str) -> bool:
-        """Whether this very question was asked, is fresh and was not answered before."""
+    async def take(self, number: str, question: str) -> bool:
         asked, expires = self._asked.pop(number, ("", 0.0))
         return asked == question and self._clock() < expires
 
@@ -73,7 +84,7 @@ class Asker:
     def __init__(
         self,
         context: Context[Any, Any],
-        pending: PendingQuestions,
+        pending: Questions,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self._context = context
@@ -92,9 +103,9 @@ class Asker:
         """
         if not self._can_ask():
             return Verdict.NOBODY_TO_ASK
-        return (
-            self._modern(question, binding) if self._is_modern() else await self._legacy(question)
-        )
+        if self._is_modern():
+            return await self._modern(question, binding)
+        return await self._legacy(question)
 
     def _is_modern(self) -> bool:
         return is_version_at_least(self._context.protocol_version or "", _MODERN)
@@ -107,7 +118,7 @@ class Asker:
             return False
         return self._is_modern() or self._context.session.can_send_request
 
-    def _modern(self, question: str, binding: str) -> Verdict:
+    async def _modern(self, question: str, binding: str) -> Verdict:
         answer = (self._context.input_responses or {}).get(_QUESTION)
         number = self._context.request_state
         if answer is None or number is None:
@@ -115,10 +126,10 @@ class Asker:
             raise AskFirst(
                 t.InputRequiredResult(
                     input_requests={_QUESTION: t.ElicitRequest(params=form)},
-                    request_state=self._pending.add(question + binding),
+                    request_state=await self._pending.add(question + binding),
                 )
             )
-        if not self._pending.take(number, question + binding):
+        if not await self._pending.take(number, question + binding):
             return Verdict.ALREADY_USED
         # The answer arrives unchecked: "maybe" is as possible as true.
         content: Any = getattr(answer, "content", None)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,14 +53,25 @@ class AuditEntry:
 class AuditTrail:
     """Appends to a file that only its owner reads, or to the log where no file is set."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, is_shared: Callable[[], bool] = lambda: True) -> None:
+        """Open the file.
+
+        Args:
+            path: the file; the log is used without it.
+            is_shared: whether replicas count together; a line says where they do not.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
         self._path = path
+        self._is_shared = is_shared
         if path is not None:
             self._append("")  # a file that cannot be written to is a fault at the start
 
     def record(self, entry: AuditEntry) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps({"time": now, **_fields(entry)}, ensure_ascii=False)
+        alone = {} if self._is_shared() else {"shared": False}
+        line = json.dumps({"time": now, **_fields(entry), **alone}, ensure_ascii=False)
         if self._path is None:
             _log.info("%s", line)
             return

@@ -24,4 +24,4 @@ class Identity:
         """A name for a folder of its own; subjects are not made for file systems."""
         if self.subject is None:
             return self.caller
-        return f"{self.caller}.{hashlib.sha256(self.subject.encode()).hexdigest()[:16]}"
+        return f"{self.caller}.{hashlib.sha256(self.subject.encode()).hexdigest()[:32]}"

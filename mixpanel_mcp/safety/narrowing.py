@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mixpanel_mcp.api.ledger import BudgetShare
 from mixpanel_mcp.operations import OPERATIONS
 from mixpanel_mcp.settings import Caller, Confirmation, Policy, Settings
 
@@ -43,6 +44,13 @@ def settings_of(settings: Settings, caller: Caller) -> Settings:
         callers=settings.callers,
         hosting=settings.hosting,
     )
+
+
+def share_of(caller: Caller) -> BudgetShare | None:
+    """What all who are this caller may use together of each project's hour; None: all of it."""
+    if caller.budget_share is None:
+        return None
+    return BudgetShare(caller.name, caller.budget_share)
 
 
 def narrowed(settings: Settings, narrowing: Narrowing) -> Settings:

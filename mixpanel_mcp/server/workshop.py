@@ -51,6 +51,7 @@ class Workshop:
             connections=settings.connections,
             offered=frozenset(row.name for row in self.offered),
             read=self.read,
+            notices={name: each.notices for name, each in connected.items()},
         )
         self.follower = Follower(self.library)
 

@@ -6,6 +6,7 @@ ignored is worse than a server that does not come up.
 """
 
 from mixpanel_mcp.settings.callers import CALLER_NAMES, Caller
+from mixpanel_mcp.settings.config_file import TABLE_NAME
 from mixpanel_mcp.settings.confirmation import Confirmation
 from mixpanel_mcp.settings.hosting import HOSTING_NAMES, Hosting, Protocol
 from mixpanel_mcp.settings.loading import SettingsError, flag_of, load_settings
@@ -22,6 +23,7 @@ from mixpanel_mcp.settings.models import (
 from mixpanel_mcp.settings.names import closest, nearest
 from mixpanel_mcp.settings.origins import is_loopback
 from mixpanel_mcp.settings.regions import REGION_SPELLINGS, Region, parse_region
+from mixpanel_mcp.settings.tokens import TOKEN_PREFIX, new_token, token_hash
 
 __all__ = [
     "CALLER_NAMES",
@@ -32,6 +34,8 @@ __all__ = [
     "POLICY_NAMES",
     "POLICY_PREFIX",
     "REGION_SPELLINGS",
+    "TABLE_NAME",
+    "TOKEN_PREFIX",
     "Caller",
     "Confirmation",
     "Connection",
@@ -46,5 +50,7 @@ __all__ = [
     "is_loopback",
     "load_settings",
     "nearest",
+    "new_token",
     "parse_region",
+    "token_hash",
 ]

@@ -1,4 +1,4 @@
-"""The TOML file that names several connections.
+"""The TOML file that names several connections, and the callers of a hosted server.
 
     [connections.shop]
     username = "robot.1a2b3c.mp-service-account"
@@ -7,8 +7,9 @@
     project_id = 1234567
     region = "eu"
 
-The first connection is the default. A secret is a value, `env:NAME`, or `file:PATH` (as seen from
-the file's folder); a file that holds one may be read by its owner alone.
+The first connection is the default; without any, the environment describes one. A secret is a
+value, `env:NAME`, or `file:PATH` (as seen from the file's folder); a file that holds one may be
+read by its owner alone.
 """
 
 import errno
@@ -16,17 +17,18 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mixpanel_mcp.json_values import is_object
+from mixpanel_mcp.settings.caller_tables import caller_values
 from mixpanel_mcp.settings.names import nearest
 
 SECRETS = frozenset({"password", "project_token"})
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
+TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
 _LARGEST_CONFIG = 1024 * 1024
 _LARGEST_SECRET = 16 * 1024
 _OTHERS = stat.S_IRWXO | stat.S_IWGRP
@@ -38,6 +40,7 @@ class ConfigFile:
     """What stands in the file, its secrets looked up; and what is wrong with it."""
 
     connections: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    callers: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     variables: set[str] = field(default_factory=set[str])
     """Names of the environment that `env:` refers to."""
     faults: list[str] = field(default_factory=list[str])
@@ -82,33 +85,50 @@ class _Reader:
         except (OSError, ValueError) as error:
             self._fault(_reason(error))
             return self._found
+        kinds = {
+            "connections": (self._found.connections, self._connection, "shop"),
+            "callers": (self._found.callers, self._caller, "analytics"),
+        }
         for name, value in document.items():
-            if name != "connections":
-                self._fault(f"{name[:40]!a}: no such table{nearest(name, ['connections'])}")
-            elif is_object(value) and value:
-                self._take_connections(value)
+            if name not in kinds:
+                self._fault(f"{name[:40]!a}: no such table{nearest(name, kinds)}")
+                continue
+            into, taken, example = kinds[name]
+            if is_object(value) and value:
+                self._take(name, value, into, taken)
             else:
-                self._fault("connections: has to be tables such as [connections.shop]")
-        if "connections" not in document:
-            self._fault("names no connection: write a table such as [connections.shop]")
+                self._fault(f"{name}: has to be tables such as [{name}.{example}]")
+        if document.keys().isdisjoint(kinds):
+            self._fault(
+                "names no connection and no caller: write a table such as [connections.shop]"
+            )
         # Whoever can write it can have the secrets sent elsewhere (base_url).
         if fault := _mode_fault(mode, secret=self._literal_secret):
             self._fault(fault)
         return self._found
 
-    def _take_connections(self, tables: dict[str, Any]) -> None:
+    def _take(
+        self,
+        kind: str,
+        tables: dict[str, Any],
+        into: dict[str, dict[str, Any]],
+        taken: Callable[[str, dict[str, Any]], dict[str, Any]],
+    ) -> None:
         folders: set[str] = set()
         for name, table in tables.items():
-            place = f"connections.{name[:40]}"
-            if not _NAME.fullmatch(name):
+            place = f"{kind}.{name[:40]}"
+            if not TABLE_NAME.fullmatch(name):
                 self._fault(f"{place!a}: a name is made of up to 40 letters, digits, - and _")
             elif name.lower() in folders:
                 self._fault(f"{place}: differs from another name only in letter case")
             elif not is_object(table):
                 self._fault(f"{place}: has to be a table")
             else:
-                self._found.connections[name] = self._connection(place, table)
+                into[name] = taken(place, table)
             folders.add(name.lower())
+
+    def _caller(self, place: str, table: dict[str, Any]) -> dict[str, Any]:
+        return caller_values(place, table, self._fault)
 
     def _connection(self, place: str, table: dict[str, Any]) -> dict[str, Any]:
         taken: dict[str, Any] = {}

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from mixpanel_mcp.settings.base import CommaSeparated, Frozen
+from mixpanel_mcp.settings.origins import parse_web_address
+from mixpanel_mcp.settings.web_origins import parse_host, parse_origin
 
 _SHORTEST_SECRET = 32
+_REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class Protocol(StrEnum):
@@ -48,6 +51,15 @@ class Hosting(Frozen):
     calls_at_once: int = Field(
         default=16, ge=1, le=1000, description="Calls of one caller that may run side by side."
     )
+    max_sessions: int = Field(
+        default=1000, ge=1, le=100_000, description="Sessions that one caller may have open."
+    )
+    session_seconds: float = Field(
+        default=1800, gt=0, le=86400, description="How long a session is kept that is not used."
+    )
+    max_connections: int = Field(
+        default=2000, ge=1, le=100_000, description="Connections of all callers together."
+    )
     stop_seconds: float = Field(
         default=30, ge=0, le=3600, description="How long running calls may go on at a stop."
     )
@@ -56,6 +68,7 @@ class Hosting(Frozen):
     )
     state_secret: SecretStr | None = Field(
         default=None,
+        validate_default=True,
         description="At least 32 characters, the same for all replicas: seals open questions.",
     )
     jwt_issuer: str | None = Field(
@@ -66,12 +79,40 @@ class Hosting(Frozen):
         default=None, description="The audience that a JWT has to be issued for."
     )
 
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(_REDIS_SCHEMES):
+            raise ValueError("does not begin with redis://, rediss:// or unix://")
+        return value
+
+    @field_validator("allowed_host")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_host, value))
+
+    @field_validator("allowed_origin")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_origin, value))
+
     @field_validator("state_secret")
     @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+    def _long_enough(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("redis_url") is not None:
+            raise ValueError(
+                "is not set, and MIXPANEL_MCP_REDIS_URL is: replicas could not read each other's "
+                "open questions. Give all of them the same secret, such as what "
+                "`openssl rand -hex 32` prints"
+            )
         if value is not None and len(value.get_secret_value()) < _SHORTEST_SECRET:
             raise ValueError(f"is shorter than {_SHORTEST_SECRET} characters")
         return value
+
+    @field_validator("public_url", "jwt_issuer", "jwt_jwks_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        return parse_web_address(value)
 
 
 HOSTING_NAMES = tuple(Hosting.model_fields)

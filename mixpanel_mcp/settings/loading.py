@@ -9,8 +9,13 @@ from typing import Any, Protocol, TypeVar
 from pydantic import ValidationError
 
 from mixpanel_mcp.settings.base import Frozen, expanded, pieces
-from mixpanel_mcp.settings.config_file import read_config
+from mixpanel_mcp.settings.caller_checks import caller_faults
+from mixpanel_mcp.settings.callers import Caller
+from mixpanel_mcp.settings.config_file import ConfigFile, read_config
 from mixpanel_mcp.settings.hosting import HOSTING_NAMES, Hosting
+from mixpanel_mcp.settings.hosting import Protocol as Transport
+from mixpanel_mcp.settings.hosting_rules import hosting_faults
+from mixpanel_mcp.settings.jwt_checks import jwt_faults
 from mixpanel_mcp.settings.models import (
     CONNECTION_NAMES,
     CONNECTION_PREFIX,
@@ -56,6 +61,7 @@ def load_settings(
     *,
     names: Mapping[str, Iterable[str]] | None = None,
     faults: Iterable[str] = (),
+    serving: bool = False,
 ) -> Settings:
     """Read the environment, the flags (names with their values) and the file they name.
 
@@ -64,6 +70,7 @@ def load_settings(
         flags: policy and hosting as given on the command line; they win over the environment.
         names: the values that may stand in `toolsets`, `tools` and `exclude_tools`.
         faults: what the caller found wrong already, to be reported together.
+        serving: whether a server is to be started, so that its settings have to fit together.
 
     Raises:
         SettingsError: with every fault, never with a value that could be a secret.
@@ -71,35 +78,62 @@ def load_settings(
     found = list(faults)
     given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
     policy = _read(Policy, given, found)
-    hosting = _read(Hosting, _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags), found)
-    connections, referred = _connections(given, environment, found)
-    found += _unknown_variables(environment, referred)
+    hosted = _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags)
+    hosting = _read(Hosting, hosted, found)
+    config, shown = _config(given, environment)
+    found += config.faults
+    connections = _connections(config, shown, environment, found)
+    callers = _callers(config, shown, found)
+    if policy is not None:
+        named = config.connections.keys() or {each.name for each in connections}
+        toolsets = tuple(names["toolsets"]) if names else None
+        found += [f"{shown}: {each}" for each in caller_faults(callers, policy, named, toolsets)]
+    # Without it nobody calls, and a command that shares the file has nothing to refuse.
+    if hosting is not None and hosting.transport is Transport.HTTP:
+        found += jwt_faults(hosting, callers, hosted.shown)
+    if serving and hosting is not None:
+        known = bool(callers) or hosting.jwt_issuer is not None
+        found += hosting_faults(hosting, hosted.values, hosted.shown, callers_are_known=known)
+    found += _unknown_variables(environment, config.variables)
     found += _unknown_names(given, names or {})
     found += _placeholders(environment)
     if found or policy is None:
         raise SettingsError(found)
     default, *others = connections
-    return Settings(default, policy, others, hosting=hosting)
+    return Settings(default, policy, others, callers=callers, hosting=hosting)
+
+
+def _config(given: "_Given", environment: Mapping[str, str]) -> tuple[ConfigFile, str]:
+    """What the file holds, if there is one, and the name of the setting that gives its path."""
+    path, shown = given.values.get("config"), given.shown("config")
+    if path is None:
+        return ConfigFile(), shown
+    return read_config(expanded(Path(path)), environment, CONNECTION_NAMES, shown), shown
 
 
 def _connections(
-    given: "_Given", environment: Mapping[str, str], faults: list[str]
-) -> tuple[list[Connection], set[str]]:
-    """The connections, and the names of variables that the file refers to."""
+    config: ConfigFile, shown: str, environment: Mapping[str, str], faults: list[str]
+) -> list[Connection]:
+    """Those of the file, or else the one that the environment describes."""
     from_environment = _Given(CONNECTION_PREFIX, CONNECTION_NAMES, environment)
-    path = given.values.get("config")
-    if path is None:
+    if not config.connections:
         connection = _read(Connection, from_environment, faults)
-        return [connection] if connection else [], set()
-    shown = given.shown("config")
-    config = read_config(expanded(Path(path)), environment, CONNECTION_NAMES, shown)
-    faults += config.faults
+        return [connection] if connection else []
     tables = [
         _Table(f"{shown}: connections.{name}", name, values, from_environment)
         for name, values in config.connections.items()
     ]
     connections = [_read(Connection, table, faults) for table in tables]
-    return [each for each in connections if each is not None], config.variables
+    return [each for each in connections if each is not None]
+
+
+def _callers(config: ConfigFile, shown: str, faults: list[str]) -> list[Caller]:
+    tables = [
+        _CallerTable(f"{shown}: callers.{name}", {**values, "name": name})
+        for name, values in config.callers.items()
+    ]
+    callers = [_read(Caller, table, faults) for table in tables]
+    return [each for each in callers if each is not None]
 
 
 class _Written(Protocol):
@@ -125,6 +159,17 @@ class _Table:
 
     def shown(self, name: str) -> str:
         return f"{self._place}.{name}" if name in self._own else self._environment.shown(name)
+
+
+class _CallerTable:
+    """A caller of the file, which nothing else describes."""
+
+    def __init__(self, place: str, values: Mapping[str, Any]) -> None:
+        self._place = place
+        self.values = values
+
+    def shown(self, name: str) -> str:
+        return f"{self._place}.{name}"
 
 
 class _Given:

@@ -197,8 +197,9 @@ class Settings:
         return [each.name for each in self.connections] if self.several else []
 
     def with_connection(self, connection: Connection) -> Self:
-        """The same policy for this connection alone."""
-        return type(self)(connection, self.policy, callers=self.callers, hosting=self.hosting)
+        """The same policy for this connection alone, which is then that of all callers."""
+        callers = [each.model_copy(update={"connections": ()}) for each in self.callers]
+        return type(self)(connection, self.policy, callers=callers, hosting=self.hosting)
 
 
 CONNECTION_NAMES = tuple(

@@ -43,3 +43,22 @@ def parse_base_url(value: str | None) -> str | None:
     if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https (plain http is for loopback only)")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def parse_web_address(value: str | None) -> str | None:
+    """A URL with a path: kept as it is, since those who compare it do so letter by letter."""
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:  # its text quotes the URL
+        raise ValueError("is no URL") from None
+    plain = value.isascii() and value.isprintable() and " " not in value
+    if not plain or parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("is no URL; write one such as https://mcp.example.com/mcp")
+    if parts.username is not None or parts.fragment or "#" in value:
+        raise ValueError("has a user or a fragment; leave it out")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must be https (plain http is for loopback only)")
+    return value

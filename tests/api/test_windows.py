@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mixpanel_mcp.api.windows import MovingWindows
+from mixpanel_mcp.api.windows import Made, MovingWindows
 
 LONGEST = 50
 # Whole seconds, so that a window's very edge is met often, and sums are exact.
@@ -25,24 +25,24 @@ class Naive:
     """Every call there ever was."""
 
     now: int = 0
-    calls: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
+    calls: list[tuple[str, int, str]] = field(default_factory=list[tuple[str, int, str]])
 
     def used(self, key: str, seconds: int, at: float | None = None) -> int:
         now = self.now if at is None else at
-        return sum(each == key and now - moment < seconds for each, moment in self.calls)
+        return sum(each == key and now - moment < seconds for each, moment, _ in self.calls)
 
 
 def _played(steps: list[tuple[str, str, int]]) -> tuple[MovingWindows, Naive]:
     naive = Naive()
     windows = MovingWindows(lambda: naive.now, LONGEST)
-    for step, key, number in steps:
+    for index, (step, key, number) in enumerate(steps):
         own = [call for call in naive.calls if call[0] == key and naive.now - call[1] < LONGEST]
         if step == "add":
-            assert windows.add(key) == naive.now
-            naive.calls.append((key, naive.now))
+            windows.add(key, Made(naive.now, f"call {index}"))
+            naive.calls.append((key, naive.now, f"call {index}"))
         elif step == "take back" and own:
             chosen = own[number % len(own)]
-            windows.take_back(*chosen)
+            windows.take_back(key, chosen[2])
             naive.calls.remove(chosen)
         elif step == "pass time":
             naive.now += number
@@ -91,7 +91,21 @@ def test_who_waits_as_told_never_passes_the_limit(
         now += step
         while wait := windows.until_fewer("queries", seconds, limit):
             now += max(wait, 1e-6)
-        sent.append(windows.add("queries"))
+        windows.add("queries", Made(now, f"call {len(sent)}"))
+        sent.append(now)
 
     for first in sent:
         assert sum(first <= moment < first + seconds * (1 - 1e-9) for moment in sent) <= limit
+
+
+def test_a_call_that_several_tell_of_is_counted_once() -> None:
+    windows = MovingWindows(lambda: 10.0, LONGEST)
+
+    for moment in (4.0, 4.000001):
+        windows.add("queries", Made(moment, "the same", "analyst"))
+    windows.add("queries", Made(2.0, "an earlier one", "finance"))
+
+    assert windows.used("queries", 7) == 1
+    assert windows.used("queries", 9) == 2
+    assert windows.used("queries", 9, "analyst") == 1
+    assert windows.until_fewer("queries", 9, 2) == 1.0

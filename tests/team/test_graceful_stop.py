@@ -1,0 +1,126 @@
+"""A server that is told to stop: what runs ends, nothing new begins, and nobody is left hanging."""
+
+import asyncio
+import signal
+
+import httpx
+import mcp.types as t
+import pytest
+from hosted_server import (
+    ACCEPT,
+    INITIALIZE,
+    WAYS,
+    Way,
+    client_of,
+    modern_headers,
+    modern_message,
+)
+from mcp import MCPError
+from processes import connection_to
+from serving import ServingProcess, serving_process
+from upstream import Held, Reply, Upstream
+
+JOBS = "/api/2.0/nessie/pipeline/jobs"
+
+
+async def _is_stopping(server: ServingProcess) -> None:
+    async with asyncio.timeout(10), httpx.AsyncClient(trust_env=False) as browser:
+        while True:
+            ready = await browser.get(f"{server.origin}/readyz")
+            if ready.json() == {"status": "stopping"}:
+                assert ready.status_code == 503
+                return
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_running_call_ends_and_nothing_new_begins(upstream: Upstream, way: Way) -> None:
+    release = asyncio.Event()
+    upstream.on(JOBS, Held(release, Reply(json={})))
+    async with serving_process("--sse", environment=connection_to(upstream)) as server:
+        client = client_of(server.origin, way)
+        async with client:
+            running = asyncio.create_task(client.call_tool("list_pipelines", {}))
+            async with asyncio.timeout(10):
+                await upstream.opened(1)
+            server.process.send_signal(signal.SIGTERM)
+            await _is_stopping(server)
+            with pytest.raises(MCPError, match="stopping"):
+                await client.call_tool("list_saved_funnels", {})
+            async with httpx.AsyncClient(base_url=server.origin, trust_env=False) as browser:
+                new = [
+                    await browser.post("/mcp", json=INITIALIZE, headers=ACCEPT),
+                    await browser.post(
+                        "/mcp",
+                        json=modern_message("tools/call", name="list_pipelines", arguments={}),
+                        headers=modern_headers("tools/call", "list_pipelines"),
+                    ),
+                    await browser.get("/sse"),
+                ]
+                alive = await browser.get("/healthz")
+            release.set()
+            answer = await running
+        code = await server.ended()
+
+    assert isinstance(answer, t.CallToolResult)
+    assert not answer.is_error
+    assert [each.status_code for each in new] == [503, 503, 503]
+    assert all("retry-after" in each.headers for each in new)
+    assert alive.status_code == 200
+    assert code == 0
+    assert len(upstream.requests) == 1
+    assert "Traceback" not in "\n".join(server.lines)
+
+
+async def test_open_streams_do_not_keep_it(upstream: Upstream) -> None:
+    async with (
+        serving_process("--sse", environment=connection_to(upstream)) as server,
+        httpx.AsyncClient(base_url=server.origin, trust_env=False, timeout=15) as browser,
+        browser.stream("GET", "/sse") as events,
+    ):
+        assert events.status_code == 200
+        server.process.send_signal(signal.SIGINT)
+        code = await server.ended()
+        async for _ in events.aiter_raw():
+            pass
+
+    assert code == 0
+
+
+async def test_a_call_that_takes_too_long_is_ended(upstream: Upstream) -> None:
+    upstream.on(JOBS, Held(asyncio.Event(), Reply(json={})))
+    flags = ("--stop-seconds", "0.2")
+    async with serving_process(*flags, environment=connection_to(upstream)) as server:
+        async with httpx.AsyncClient(base_url=server.origin, trust_env=False) as browser:
+            call = modern_message("tools/call", name="list_pipelines", arguments={})
+            headers = modern_headers("tools/call", "list_pipelines")
+            running = asyncio.create_task(browser.post("/mcp", json=call, headers=headers))
+            async with asyncio.timeout(10):
+                await upstream.opened(1)
+            server.process.send_signal(signal.SIGTERM)
+            answer = await running
+        code = await server.ended()
+
+    assert answer.status_code == 503
+    assert "stopping" in answer.json()["error"]["message"]
+    assert code == 0
+
+
+async def test_a_second_signal_ends_it_at_once(upstream: Upstream) -> None:
+    upstream.on(JOBS, Held(asyncio.Event(), Reply(json={})))
+    async with (
+        serving_process(environment=connection_to(upstream)) as server,
+        httpx.AsyncClient(base_url=server.origin, trust_env=False) as browser,
+    ):
+        call = modern_message("tools/call", name="list_pipelines", arguments={})
+        headers = modern_headers("tools/call", "list_pipelines")
+        running = asyncio.create_task(browser.post("/mcp", json=call, headers=headers))
+        async with asyncio.timeout(10):
+            await upstream.opened(1)
+        server.process.send_signal(signal.SIGTERM)
+        await _is_stopping(server)
+        server.process.send_signal(signal.SIGTERM)
+        code = await server.ended()
+        with pytest.raises(httpx.TransportError):
+            await running
+
+    assert code == -signal.SIGTERM
