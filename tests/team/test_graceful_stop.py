@@ -7,6 +7,7 @@ import httpx
 import mcp.types as t
 import pytest
 from hosted_server import (
+    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
     WAYS,
@@ -19,6 +20,8 @@ from mcp import MCPError
 from processes import connection_to
 from serving import ServingProcess, serving_process
 from upstream import Held, Reply, Upstream
+
+pytestmark = UNCLOSED_STREAMS
 
 JOBS = "/api/2.0/nessie/pipeline/jobs"
 

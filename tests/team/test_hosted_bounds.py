@@ -8,6 +8,7 @@ from typing import Any
 import mcp.types as t
 import pytest
 from hosted_server import (
+    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
     LEGACY,
@@ -24,6 +25,8 @@ from upstream import Held, Reply, Upstream
 
 from mixpanel_mcp.settings import Policy
 from mixpanel_mcp.transports.bodies import BodyRefusedError, with_whole_body
+
+pytestmark = UNCLOSED_STREAMS
 
 LARGE = b" " * 5000
 

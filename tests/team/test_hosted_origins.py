@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from hosted_server import (
+    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
     HostedServer,
@@ -16,6 +17,8 @@ from hosted_server import (
 from upstream import Upstream
 
 from mixpanel_mcp.settings.web_origins import parse_host, parse_origin
+
+pytestmark = UNCLOSED_STREAMS
 
 PATHS = (
     "/mcp",

@@ -5,6 +5,7 @@ from typing import Any
 import mcp.types as t
 import pytest
 from hosted_server import (
+    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
     LEGACY,
@@ -17,7 +18,7 @@ from hosted_server import (
 )
 from upstream import Reply, Upstream
 
-pytestmark = pytest.mark.parametrize("way", WAYS)
+pytestmark = [UNCLOSED_STREAMS, pytest.mark.parametrize("way", WAYS)]
 
 
 async def _agree(context: Any, params: Any) -> t.ElicitResult:
