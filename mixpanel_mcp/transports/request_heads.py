@@ -34,7 +34,7 @@ class BoundedHeads(_Protocol):
         now = self.cycle
         if now is not before:
             self._head_came()
-        elif now is None or now.response_complete:
+        elif not now or now.response_complete:
             # Still no request to answer: this is a part of its head.
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:

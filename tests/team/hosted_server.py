@@ -63,11 +63,18 @@ def client_of(origin: str, way: Way = "modern", token: str | None = None, **more
     if way == "sse":
         transport: Any = sse_client(f"{origin}/sse", headers=headers)
     else:
-        transport = streamable_http_client(
-            f"{origin}/mcp", http_client=httpx2.AsyncClient(headers=headers, timeout=30)
-        )
+        transport = _streams(f"{origin}/mcp", headers)
     mode = "auto" if way == "modern" else "legacy"
     return Client(transport, mode=mode, read_timeout_seconds=20, **more)
+
+
+@asynccontextmanager
+async def _streams(url: str, headers: dict[str, str]) -> AsyncGenerator[Any]:
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http_client,
+        streamable_http_client(url, http_client=http_client) as streams,
+    ):
+        yield streams
 
 
 def caller(name: str, token: str, **more: Any) -> Caller:

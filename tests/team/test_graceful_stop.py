@@ -7,9 +7,9 @@ import httpx
 import mcp.types as t
 import pytest
 from hosted_server import (
-    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
+    UNCLOSED_STREAMS,
     WAYS,
     Way,
     client_of,

@@ -5,9 +5,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from hosted_server import (
-    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
+    UNCLOSED_STREAMS,
     HostedServer,
     modern_headers,
     modern_message,

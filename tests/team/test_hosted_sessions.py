@@ -5,10 +5,10 @@ from typing import Any
 import mcp.types as t
 import pytest
 from hosted_server import (
-    UNCLOSED_STREAMS,
     ACCEPT,
     INITIALIZE,
     LEGACY,
+    UNCLOSED_STREAMS,
     WAYS,
     Way,
     call_message,
