@@ -28,12 +28,21 @@ _DEEPEST = 40
 
 def clean(text: str) -> str:
     """One line without hidden characters."""
+    if _is_plain(text):
+        return text
     return _HIDDEN.sub("", _BREAKS.sub(" ", text))
 
 
 def clean_lines(text: str) -> str:
     """Text that keeps its lines and tabs, without hidden characters."""
+    if _is_plain(text):
+        return text
     return _HIDDEN.sub("", re.sub("\r\n|[\r\u2028\u2029]", "\n", text))
+
+
+def _is_plain(text: str) -> bool:
+    """Whether nothing in it can be hidden or break a line, as in most names and numbers."""
+    return text.isascii() and text.isprintable()
 
 
 def cut(text: str, limit: int = _LONGEST_VALUE) -> str:

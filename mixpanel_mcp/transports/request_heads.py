@@ -1,16 +1,15 @@
 """Bounds for what comes before a body, which neither uvicorn nor its fast parser has."""
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as _Protocol
+else:  # one of two, by what is installed
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol as _Protocol
 
 _LARGEST_HEAD = 64 * 1024
 _SECONDS = 20.0
-
-
-# One of two classes, by what is installed.
-_Protocol: Any = AutoHTTPProtocol
 
 
 class BoundedHeads(_Protocol):
@@ -35,7 +34,7 @@ class BoundedHeads(_Protocol):
         now = self.cycle
         if now is not before:
             self._head_came()
-        elif now is None or now.response_complete:
+        elif not now or now.response_complete:
             # Still no request to answer: this is a part of its head.
             self._head_bytes += len(data)
             if self._head_bytes > _LARGEST_HEAD:

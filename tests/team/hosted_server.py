@@ -1,8 +1,10 @@
 """A hosted server in the test's own event loop, on a free port, and ways to reach it."""
 
 import asyncio
+import gc
 import hashlib
 import socket
+import warnings
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import Any, Literal
 
 import httpx
 import httpx2
+import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
@@ -19,6 +22,9 @@ from mixpanel_mcp.server import Shared
 from mixpanel_mcp.settings import Caller, Connection, Hosting, Policy, Protocol, Settings
 from mixpanel_mcp.transports.hosting import http_server, listen
 from mixpanel_mcp.transports.stopping import GracefulServer
+
+# The SDK leaves a session's streams for the collector to close, whenever that comes along.
+UNCLOSED_STREAMS = pytest.mark.filterwarnings("ignore:Unclosed <MemoryObject:ResourceWarning")
 
 Way = Literal["modern", "legacy", "sse"]
 WAYS: tuple[Way, ...] = ("modern", "legacy", "sse")
@@ -57,11 +63,18 @@ def client_of(origin: str, way: Way = "modern", token: str | None = None, **more
     if way == "sse":
         transport: Any = sse_client(f"{origin}/sse", headers=headers)
     else:
-        transport = streamable_http_client(
-            f"{origin}/mcp", http_client=httpx2.AsyncClient(headers=headers, timeout=30)
-        )
+        transport = _streams(f"{origin}/mcp", headers)
     mode = "auto" if way == "modern" else "legacy"
     return Client(transport, mode=mode, read_timeout_seconds=20, **more)
+
+
+@asynccontextmanager
+async def _streams(url: str, headers: dict[str, str]) -> AsyncGenerator[Any]:
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http_client,
+        streamable_http_client(url, http_client=http_client) as streams,
+    ):
+        yield streams
 
 
 def caller(name: str, token: str, **more: Any) -> Caller:
@@ -96,6 +109,14 @@ async def running_server(settings: Settings) -> AsyncGenerator[HostedServer]:
     finally:
         server.end()
         await serving
+        forget_streams()
+
+
+def forget_streams() -> None:
+    """Let go of what the SDK's own SSE leaves unclosed, before a test is blamed for it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def call_message(tool: str, number: int = 1, **arguments: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 
+from hosted_server import forget_streams
 from processes import bare_environment
 
 
@@ -48,3 +49,4 @@ async def serving_process(
         if process.returncode is None:
             process.kill()
             await process.wait()
+        forget_streams()

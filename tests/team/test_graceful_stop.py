@@ -9,6 +9,7 @@ import pytest
 from hosted_server import (
     ACCEPT,
     INITIALIZE,
+    UNCLOSED_STREAMS,
     WAYS,
     Way,
     client_of,
@@ -19,6 +20,8 @@ from mcp import MCPError
 from processes import connection_to
 from serving import ServingProcess, serving_process
 from upstream import Held, Reply, Upstream
+
+pytestmark = UNCLOSED_STREAMS
 
 JOBS = "/api/2.0/nessie/pipeline/jobs"
 

@@ -11,6 +11,7 @@ from hosted_server import (
     ACCEPT,
     INITIALIZE,
     LEGACY,
+    UNCLOSED_STREAMS,
     WAYS,
     Way,
     caller,
@@ -24,6 +25,8 @@ from upstream import Held, Reply, Upstream
 
 from mixpanel_mcp.settings import Policy
 from mixpanel_mcp.transports.bodies import BodyRefusedError, with_whole_body
+
+pytestmark = UNCLOSED_STREAMS
 
 LARGE = b" " * 5000
 

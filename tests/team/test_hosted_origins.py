@@ -7,6 +7,7 @@ import pytest
 from hosted_server import (
     ACCEPT,
     INITIALIZE,
+    UNCLOSED_STREAMS,
     HostedServer,
     modern_headers,
     modern_message,
@@ -16,6 +17,8 @@ from hosted_server import (
 from upstream import Upstream
 
 from mixpanel_mcp.settings.web_origins import parse_host, parse_origin
+
+pytestmark = UNCLOSED_STREAMS
 
 PATHS = (
     "/mcp",

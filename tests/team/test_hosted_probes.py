@@ -1,12 +1,14 @@
 """What an operator's machines ask: whether it lives, whether it can work, what it did."""
 
 import pytest
-from hosted_server import WAYS, Way, running_server, settings_for
+from hosted_server import UNCLOSED_STREAMS, WAYS, Way, running_server, settings_for
 from upstream import Reply, Upstream
 
 from mixpanel_mcp.server import Shared
 from mixpanel_mcp.settings import Policy
 from mixpanel_mcp.transports.hosting import hosted
+
+pytestmark = UNCLOSED_STREAMS
 
 CANARY = "canary-2f6e"
 

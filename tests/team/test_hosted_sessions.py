@@ -8,6 +8,7 @@ from hosted_server import (
     ACCEPT,
     INITIALIZE,
     LEGACY,
+    UNCLOSED_STREAMS,
     WAYS,
     Way,
     call_message,
@@ -17,7 +18,7 @@ from hosted_server import (
 )
 from upstream import Reply, Upstream
 
-pytestmark = pytest.mark.parametrize("way", WAYS)
+pytestmark = [UNCLOSED_STREAMS, pytest.mark.parametrize("way", WAYS)]
 
 
 async def _agree(context: Any, params: Any) -> t.ElicitResult:

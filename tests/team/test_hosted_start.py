@@ -6,9 +6,11 @@ import sys
 from typing import Any
 
 import pytest
-from hosted_server import WAYS, Way, client_of
+from hosted_server import UNCLOSED_STREAMS, WAYS, Way, client_of
 from processes import bare_environment
 from serving import serving_process
+
+pytestmark = UNCLOSED_STREAMS
 
 
 def refused(*flags: str, **variables: str) -> str:
