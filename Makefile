@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-million contract check lock clean
+.PHONY: demo test test-million test-replicas contract check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -14,6 +14,11 @@ test: .venv/installed
 # the file is not named as tests are: it wants the machine for itself.
 test-million: .venv/installed
 	$(BIN)/python -m pytest -q -s tests/million/million_reports.py
+
+# Several replicas with a real Redis between them, which has to be installed (redis-server, or
+# valkey-server). `test` leaves it out, as the files are not named as tests are.
+test-replicas: .venv/installed
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/replicas/replicas_*.py
 
 # What the tools send and the sandbox answers, against Mixpanel's own specifications where their
 # folder is at hand.

@@ -194,7 +194,9 @@ class Link:
         )
 
     def _say(self, text: str, *arguments: object) -> None:
-        _log.warning(text, *arguments)
+        """Say it once, until Redis is believed again."""
+        if not self._was_told:
+            _log.warning(text, *arguments)
         self._was_told = True
 
     async def _beat_on(self) -> None:

@@ -65,7 +65,7 @@ class Shared:
         self._replicas = (
             _replicas_at(hosting.redis_url.get_secret_value()) if (hosting.redis_url) else None
         )
-        self.audit = AuditTrail(settings.policy.audit_log, self._is_shared)
+        self.audit = AuditTrail(settings.policy.audit_log, self.is_shared)
         self.checks: dict[str, Callable[[], Awaitable[bool]]] = {}
         """What has to be there besides Mixpanel, by name."""
         ledger = Ledger((pacing or Pacing()).clock)
@@ -122,7 +122,8 @@ class Shared:
         if self._replicas is not None:
             await self._replicas.close()
 
-    def _is_shared(self) -> bool:
+    def is_shared(self) -> bool:
+        """Whether other replicas count along at the moment, or there are none to be."""
         return self._replicas is None or self._replicas.is_shared
 
     def _connected(
