@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 NAMESPACE = "mixpanel-mcp"
 CHANNEL = f"{NAMESPACE}:events"
 
-_PATIENCE = 0.4
+_PATIENCE = 0.5
 _BEAT_SECONDS = 1.0
 _ALIVE_SECONDS = 10.0
 # Longer than every replica needs to notice that Redis is back, and to tell it what it counted.
@@ -139,7 +139,7 @@ class Link:
                 await listening.wait()
         await self._beat_once()
         if self.state is State.AWAY:
-            self._say("Redis cannot be reached: this server counts alone, and cautiously")
+            self._say("cannot be reached")
         self.start(self._beat_on())
 
     async def close(self) -> None:
@@ -160,15 +160,20 @@ class Link:
         """Whether Redis is there now, for whoever asks how this server is."""
         return self.state is not State.AWAY
 
-    def doubt(self, why: str = "Redis lost its memory") -> None:
+    def doubt(self, why: str) -> None:
         """Believe Redis no longer until all have told it what they know."""
+        if self.state is State.AWAY:
+            return
         if self.state is State.SHARED:
             self.left_at = self.clock()
-            self._say("%s: this server counts cautiously until all have told what they know", why)
-        if self.state is not State.AWAY:
-            self.state = State.SETTLING
-            self.generation = ""
-            self._trusted_from = self.clock() + _SETTLE_SECONDS
+            self._say(why)
+        self.state = State.SETTLING
+        self._trusted_from = self.clock() + _SETTLE_SECONDS
+
+    def forgot(self) -> None:
+        """Redis is none that was told anything: the next heartbeat does it."""
+        self.doubt("lost its memory")
+        self.generation = ""
 
     async def _asked(self, command: Command) -> Any:
         try:
@@ -189,14 +194,12 @@ class Link:
         if self.state is State.SHARED:
             self.left_at = self.clock()
         self.state = State.AWAY
-        self._say(
-            "Redis is away (%s): this server counts alone, and cautiously", type(error).__name__
-        )
+        self._say(f"is away ({type(error).__name__})")
 
-    def _say(self, text: str, *arguments: object) -> None:
+    def _say(self, why: str) -> None:
         """Say it once, until Redis is believed again."""
         if not self._was_told:
-            _log.warning(text, *arguments)
+            _log.warning("Redis %s: this server counts cautiously, for itself", why)
         self._was_told = True
 
     async def _beat_on(self) -> None:
@@ -211,7 +214,7 @@ class Link:
         """Say that this replica is alive, and learn whether Redis is what it was."""
         if not self._listens:
             # Whoever hears of nothing may not believe what it knows.
-            self.doubt("Redis' events are not heard")
+            self.doubt("tells no news")
         keys = [f"{NAMESPACE}:generation", f"{NAMESPACE}:replicas"]
         arguments = [self.replica, _ALIVE_SECONDS, secrets.token_hex(4), CHANNEL]
         was_away = self.state is State.AWAY
@@ -239,8 +242,7 @@ class Link:
 
     async def _returned(self, generation: str, *, was_away: bool) -> None:
         """Tell Redis what it may not know, before it is believed."""
-        if self.state is State.SHARED:
-            self.doubt()
+        self.doubt("lost its memory")
         self.state = State.SETTLING
         if not await self._tell():
             return
@@ -264,7 +266,7 @@ class Link:
         self.state = State.SHARED
         self.replicas = replicas
         if self._was_told:
-            _log.warning("Redis is back: what replicas count is shared again")
+            _log.warning("Redis is believed again: what replicas count is shared")
             self._was_told = False
         for note in self._trusting:
             note()

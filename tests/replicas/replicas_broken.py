@@ -122,7 +122,7 @@ async def test_redis_killed_and_started_again_under_load() -> None:
     assert set(seen) <= {"report ok", "report refused", "list ok", "write ok"}
     assert seen["write ok"] == seen["list ok"]
     for log in logs:
-        assert log.count("Redis is away") == log.count("Redis is back") > 0
+        assert log.count("counts cautiously") == log.count("is believed again") > 0
         assert "Traceback" not in log
     assert {line.get("shared", True) for line in audit} == {True, False}
 

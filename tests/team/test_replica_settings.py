@@ -14,6 +14,7 @@ from mixpanel_mcp.settings import (
     Connection,
     Hosting,
     Policy,
+    Protocol,
     Settings,
     SettingsError,
     load_settings,
@@ -43,6 +44,28 @@ def test_what_is_no_redis_is_refused_without_being_shown(url: str) -> None:
         Hosting(redis_url=SecretStr(url), state_secret=SecretStr(SECRET))
 
     assert url not in str(refused.value)
+
+
+def test_a_url_that_cannot_be_read_is_a_fault_that_does_not_show_it() -> None:
+    hosting = Hosting(
+        transport=Protocol.HTTP,
+        redis_url=SecretStr("redis://:canary@127.0.0.1:port/0"),
+        state_secret=SecretStr(SECRET),
+    )
+
+    with pytest.raises(SettingsError, match="MIXPANEL_MCP_REDIS_URL: cannot be read") as refused:
+        Shared(Settings(Connection(), Policy(), hosting=hosting))
+
+    assert "canary" not in str(refused.value)
+
+
+async def test_a_server_on_stdio_shares_nothing_even_where_a_redis_is_named() -> None:
+    hosting = Hosting(redis_url=SecretStr(URL), state_secret=SecretStr(SECRET))
+    shared = Shared(Settings(Connection(), Policy(), hosting=hosting))
+    await shared.open()
+
+    assert shared.is_shared()
+    assert shared.checks == {}
 
 
 def test_every_caller_and_subject_has_a_key_of_their_own() -> None:
