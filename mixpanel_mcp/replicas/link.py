@@ -12,6 +12,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mixpanel_mcp.replicas.scripts import BEAT
 
@@ -59,8 +60,8 @@ class Link:
         self.generation = ""
         self.left_at: float | None = None
         """When Redis was last believed, by the shared clock."""
-        self._redis = _client(url, socket_timeout=_PATIENCE)
-        self._listening = _client(url)  # it waits for events as long as there are none
+        self._redis = _client(url)
+        self._listening = _client(url)
         self._beat = self._redis.register_script(BEAT)
         self._offset = time.time() - time.monotonic()
         self._trusted_from = 0.0
@@ -176,17 +177,23 @@ class Link:
         self.generation = ""
 
     async def _asked(self, command: Command) -> Any:
+        begun = time.monotonic()
         try:
             try:
-                async with asyncio.timeout(_PATIENCE):
-                    return await command(self._redis)
-            except (RedisError, OSError, TimeoutError):
-                # A connection that a restart broke, or an event loop that was late itself.
-                async with asyncio.timeout(_PATIENCE):
-                    return await command(self._redis)
+                return await self._once(command)
+            except (RedisError, OSError, TimeoutError) as error:
+                slow = isinstance(error, (TimeoutError, RedisTimeoutError))
+                if slow and time.monotonic() - begun < 1.5 * _PATIENCE:
+                    raise
+                # A connection that a restart broke; or it was this process that was late.
+                return await self._once(command)
         except (RedisError, OSError, TimeoutError) as error:
             self._lost(error)
             raise AwayError from error
+
+    async def _once(self, command: Command) -> Any:
+        async with asyncio.timeout(_PATIENCE):
+            return await command(self._redis)
 
     def _lost(self, error: BaseException) -> None:
         if self.state is State.AWAY:
@@ -310,8 +317,8 @@ class Link:
             _log.error("work in the background failed", exc_info=error)
 
 
-def _client(url: str, **options: Any) -> Client:
-    """A client that does not retry: the link does, and knows how long it may take."""
+def _client(url: str) -> Client:
+    """A client that neither retries nor times out: the link does, and knows when."""
     return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-        url, socket_connect_timeout=_PATIENCE, retry=None, **options
+        url, socket_timeout=None, socket_connect_timeout=_PATIENCE, retry=None
     )

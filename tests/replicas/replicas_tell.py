@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import pytest
 from browsing import LIST_CHANGED, Browser, Notices
 from mcp.client.subscriptions import Subscription
 from redis_house import until
@@ -55,27 +54,28 @@ async def _listen(changes: Subscription, notices: Notices) -> None:
         notices.take(getattr(event, "uri", LIST_CHANGED))
 
 
-@pytest.mark.parametrize("way", WAYS)
-async def test_a_new_pipeline_is_listed_at_the_other_replica_for_the_same_caller(way: Way) -> None:
+async def test_a_new_pipeline_is_listed_at_the_other_replica_for_the_same_caller() -> None:
     mixpanel = Pipelines()
-    async with running_house(2) as house:
+    async with running_house(2) as house, AsyncExitStack() as stack:
         house.upstream.default = mixpanel.answer
         one, other = house.replicas
-        async with (
-            browsing(house, "modern", "ada", one) as here,
-            browsing(house, way, "ada", other) as there,
-            browsing(house, way, "bob", other) as stranger,
-        ):
-            for browser in (here, there, stranger):
-                assert "mixpanel://pipelines/first" in await browser.listed()
-            there.notices.told.clear()
-            made = await here.call("create_gcs_pipeline", **BUCKET, confirm=True)
-            assert made.status == "ok", made.text
-            await there.notices.until(LIST_CHANGED)
-            await until(lambda: _lists_second(there))
-            assert not await _lists_second(stranger)
+        here = await stack.enter_async_context(browsing(house, "modern", "ada", one))
+        there, strangers = [
+            [await stack.enter_async_context(browsing(house, way, who, other)) for way in WAYS]
+            for who in ("ada", "bob")
+        ]
+        for browser in (here, *there, *strangers):
+            assert "mixpanel://pipelines/first" in await browser.listed()
+            browser.notices.told.clear()
 
-    assert stranger.notices.told == []
+        made = await here.call("create_gcs_pipeline", **BUCKET, confirm=True)
+        assert made.status == "ok", made.text
+
+        for browser in there:
+            await browser.notices.until(LIST_CHANGED)
+            await until(lambda browser=browser: _lists_second(browser))
+        assert not any([await _lists_second(stranger) for stranger in strangers])
+        assert [stranger.notices.told for stranger in strangers] == [[], [], []]
 
 
 async def _lists_second(browser: Browser) -> bool:
