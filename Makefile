@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-million test-kills contract conformance check lock clean
+.PHONY: demo test test-million test-kills test-replicas contract conformance check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -19,6 +19,11 @@ test-million: .venv/installed
 # It prints the seed of the moments; KILL_SEED=... brings them back. `test` has a few kills of each.
 test-kills: .venv/installed
 	$(BIN)/python -m pytest -q -s --numprocesses 0 tests/kills/fifty_kills.py
+
+# Several replicas with a real Redis between them, which has to be installed (redis-server, or
+# valkey-server). `test` leaves it out, as the files are not named as tests are.
+test-replicas: .venv/installed
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/replicas/replicas_*.py
 
 # What the tools send and the sandbox answers, against Mixpanel's own specifications where their
 # folder is at hand.

@@ -125,6 +125,8 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
                 from mixpanel_mcp.transports.stdio import serve_stdio
 
                 serve = partial(serve_stdio, create_server(settings))
+        except SettingsError as error:
+            _stop(error.faults)
         except OSError as error:  # the audit log, or a connection's folder below the files root
             place = error.filename or settings.policy.audit_log
             audits = settings.policy.audit_log and str(place) == str(settings.policy.audit_log)

@@ -12,6 +12,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from mixpanel_mcp.replicas.scripts import BEAT
 
@@ -20,7 +21,7 @@ _log = logging.getLogger(__name__)
 NAMESPACE = "mixpanel-mcp"
 CHANNEL = f"{NAMESPACE}:events"
 
-_PATIENCE = 0.4
+_PATIENCE = 0.5
 _BEAT_SECONDS = 1.0
 _ALIVE_SECONDS = 10.0
 # Longer than every replica needs to notice that Redis is back, and to tell it what it counted.
@@ -59,8 +60,8 @@ class Link:
         self.generation = ""
         self.left_at: float | None = None
         """When Redis was last believed, by the shared clock."""
-        self._redis = _client(url, socket_timeout=_PATIENCE)
-        self._listening = _client(url)  # it waits for events as long as there are none
+        self._redis = _client(url)
+        self._listening = _client(url)
         self._beat = self._redis.register_script(BEAT)
         self._offset = time.time() - time.monotonic()
         self._trusted_from = 0.0
@@ -139,7 +140,7 @@ class Link:
                 await listening.wait()
         await self._beat_once()
         if self.state is State.AWAY:
-            self._say("Redis cannot be reached: this server counts alone, and cautiously")
+            self._say("cannot be reached")
         self.start(self._beat_on())
 
     async def close(self) -> None:
@@ -160,28 +161,39 @@ class Link:
         """Whether Redis is there now, for whoever asks how this server is."""
         return self.state is not State.AWAY
 
-    def doubt(self, why: str = "Redis lost its memory") -> None:
+    def doubt(self, why: str) -> None:
         """Believe Redis no longer until all have told it what they know."""
+        if self.state is State.AWAY:
+            return
         if self.state is State.SHARED:
             self.left_at = self.clock()
-            self._say("%s: this server counts cautiously until all have told what they know", why)
-        if self.state is not State.AWAY:
-            self.state = State.SETTLING
-            self.generation = ""
-            self._trusted_from = self.clock() + _SETTLE_SECONDS
+            self._say(why)
+        self.state = State.SETTLING
+        self._trusted_from = self.clock() + _SETTLE_SECONDS
+
+    def forgot(self) -> None:
+        """Redis is none that was told anything: the next heartbeat does it."""
+        self.doubt("lost its memory")
+        self.generation = ""
 
     async def _asked(self, command: Command) -> Any:
+        begun = time.monotonic()
         try:
             try:
-                async with asyncio.timeout(_PATIENCE):
-                    return await command(self._redis)
-            except (RedisError, OSError, TimeoutError):
-                # A connection that a restart broke, or an event loop that was late itself.
-                async with asyncio.timeout(_PATIENCE):
-                    return await command(self._redis)
+                return await self._once(command)
+            except (RedisError, OSError, TimeoutError) as error:
+                slow = isinstance(error, (TimeoutError, RedisTimeoutError))
+                if slow and time.monotonic() - begun < 1.5 * _PATIENCE:
+                    raise
+                # A connection that a restart broke; or it was this process that was late.
+                return await self._once(command)
         except (RedisError, OSError, TimeoutError) as error:
             self._lost(error)
             raise AwayError from error
+
+    async def _once(self, command: Command) -> Any:
+        async with asyncio.timeout(_PATIENCE):
+            return await command(self._redis)
 
     def _lost(self, error: BaseException) -> None:
         if self.state is State.AWAY:
@@ -189,12 +201,12 @@ class Link:
         if self.state is State.SHARED:
             self.left_at = self.clock()
         self.state = State.AWAY
-        self._say(
-            "Redis is away (%s): this server counts alone, and cautiously", type(error).__name__
-        )
+        self._say(f"is away ({type(error).__name__})")
 
-    def _say(self, text: str, *arguments: object) -> None:
-        _log.warning(text, *arguments)
+    def _say(self, why: str) -> None:
+        """Say it once, until Redis is believed again."""
+        if not self._was_told:
+            _log.warning("Redis %s: this server counts cautiously, for itself", why)
         self._was_told = True
 
     async def _beat_on(self) -> None:
@@ -209,7 +221,7 @@ class Link:
         """Say that this replica is alive, and learn whether Redis is what it was."""
         if not self._listens:
             # Whoever hears of nothing may not believe what it knows.
-            self.doubt("Redis' events are not heard")
+            self.doubt("tells no news")
         keys = [f"{NAMESPACE}:generation", f"{NAMESPACE}:replicas"]
         arguments = [self.replica, _ALIVE_SECONDS, secrets.token_hex(4), CHANNEL]
         was_away = self.state is State.AWAY
@@ -237,8 +249,7 @@ class Link:
 
     async def _returned(self, generation: str, *, was_away: bool) -> None:
         """Tell Redis what it may not know, before it is believed."""
-        if self.state is State.SHARED:
-            self.doubt()
+        self.doubt("lost its memory")
         self.state = State.SETTLING
         if not await self._tell():
             return
@@ -262,7 +273,7 @@ class Link:
         self.state = State.SHARED
         self.replicas = replicas
         if self._was_told:
-            _log.warning("Redis is back: what replicas count is shared again")
+            _log.warning("Redis is believed again: what replicas count is shared")
             self._was_told = False
         for note in self._trusting:
             note()
@@ -306,8 +317,8 @@ class Link:
             _log.error("work in the background failed", exc_info=error)
 
 
-def _client(url: str, **options: Any) -> Client:
-    """A client that does not retry: the link does, and knows how long it may take."""
+def _client(url: str) -> Client:
+    """A client that neither retries nor times out: the link does, and knows when."""
     return Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
-        url, socket_connect_timeout=_PATIENCE, retry=None, **options
+        url, socket_timeout=None, socket_connect_timeout=_PATIENCE, retry=None
     )

@@ -225,7 +225,7 @@ class SharedLedger(Ledger):
             lambda redis: self._script(keys=keys, args=arguments, client=redis)
         )
         if answer[0] == b"generation":
-            self._link.doubt()
+            self._link.forgot()
             raise AwayError
         self._link.set_clock(float(answer[1]))
         for index, each in enumerate(counting.counted):

@@ -16,7 +16,7 @@ from mixpanel_mcp.safety.approval import PendingQuestions, Questions
 from mixpanel_mcp.safety.audit import AuditTrail
 from mixpanel_mcp.safety.identity import Identity
 from mixpanel_mcp.safety.sealing import state_key
-from mixpanel_mcp.settings import Connection, Settings
+from mixpanel_mcp.settings import Connection, Hosting, Protocol, Settings, SettingsError
 
 if TYPE_CHECKING:
     from mixpanel_mcp.replicas import Replicas
@@ -58,14 +58,12 @@ class Shared:
 
         Raises:
             OSError: the audit log cannot be written.
-            ModuleNotFoundError: Redis is configured, and the `redis` extra is not installed.
+            SettingsError: Redis is configured, and cannot be used.
         """
         hosting = settings.hosting
         self._secret = hosting.state_secret
-        self._replicas = (
-            _replicas_at(hosting.redis_url.get_secret_value()) if (hosting.redis_url) else None
-        )
-        self.audit = AuditTrail(settings.policy.audit_log, self._is_shared)
+        self._replicas = _replicas_of(hosting)
+        self.audit = AuditTrail(settings.policy.audit_log, self.is_shared)
         self.checks: dict[str, Callable[[], Awaitable[bool]]] = {}
         """What has to be there besides Mixpanel, by name."""
         ledger = Ledger((pacing or Pacing()).clock)
@@ -127,7 +125,8 @@ class Shared:
         if self._replicas is not None:
             await self._replicas.close()
 
-    def _is_shared(self) -> bool:
+    def is_shared(self) -> bool:
+        """Whether other replicas count along at the moment, or there are none to be."""
         return self._replicas is None or self._replicas.is_shared
 
     def _connected(
@@ -154,8 +153,21 @@ class Shared:
         )
 
 
-def _replicas_at(url: str) -> "Replicas":
-    # The `redis` extra, which only those need who run more than one replica.
-    from mixpanel_mcp.replicas import Replicas  # noqa: PLC0415
+def _replicas_of(hosting: Hosting) -> "Replicas | None":
+    """The other replicas, where there may be some.
 
-    return Replicas(url)
+    Raises:
+        SettingsError: Redis is configured, and cannot be used.
+    """
+    if hosting.redis_url is None or hosting.transport is not Protocol.HTTP:
+        return None
+    try:
+        # The `redis` extra, which only those need who run more than one replica.
+        from mixpanel_mcp.replicas import Replicas  # noqa: PLC0415
+
+        return Replicas(hosting.redis_url.get_secret_value())
+    except ModuleNotFoundError:
+        fault = "needs the redis extra: pip install 'mixpanel-mcp[redis]'"
+    except ValueError:  # its text may quote the URL, and with it a password
+        fault = "cannot be read: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]"
+    raise SettingsError([f"MIXPANEL_MCP_REDIS_URL: {fault}"])
