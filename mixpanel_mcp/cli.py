@@ -26,6 +26,7 @@ from mixpanel_mcp.settings import (
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
+    LogFormat,
     Policy,
     Protocol,
     Settings,
@@ -85,7 +86,10 @@ def _stop(faults: Sequence[str]) -> NoReturn:
 
 
 def _start_log(policy: Policy) -> None:
-    log_to_stderr(logging.getLevelNamesMapping()[policy.log_level.upper()])
+    log_to_stderr(
+        logging.getLevelNamesMapping()[policy.log_level.upper()],
+        as_json=policy.log_format is LogFormat.JSON,
+    )
 
 
 def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from mixpanel_mcp.settings.models import (
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
+    LogFormat,
     Policy,
     Settings,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Confirmation",
     "Connection",
     "Hosting",
+    "LogFormat",
     "Policy",
     "Protocol",
     "Region",
