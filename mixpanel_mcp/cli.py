@@ -35,6 +35,7 @@ from mixpanel_mcp.settings import (
     load_settings,
     nearest,
 )
+from mixpanel_mcp.tracing import start_tracing
 
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox import RunningSandbox
@@ -98,6 +99,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     gc.disable()
     settings = _settings(options, faults)
     _start_log(settings.policy)
+    start_tracing(os.environ, partial(_vocabulary, settings.policy))
     from mixpanel_mcp.server import Shared, create_server, offered
 
     if not offered(settings.policy):
@@ -126,6 +128,12 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
         gc.freeze()
         gc.enable()
         serve()
+
+
+def _vocabulary(policy: Policy) -> frozenset[str]:
+    from mixpanel_mcp.server.vocabulary import vocabulary
+
+    return vocabulary(policy)
 
 
 def _as_given(options: argparse.Namespace, name: str) -> str:

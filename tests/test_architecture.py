@@ -18,6 +18,7 @@ FLOORS = [
     "commands",
     "doctor",
     "catalog",
+    "tracing",
     "transports",
     "server",
     "schemas",
@@ -33,7 +34,7 @@ FLOORS = [
     "settings",
 ]
 # Everybody may use these; they use nothing but each other.
-LEAVES = {"destinations", "sanitize", "json_values", "logs", "files", "analytics"}
+LEAVES = {"destinations", "sanitize", "json_values", "spans", "logs", "files", "analytics"}
 SANDBOX_USERS = {"cli", "demo"}
 HTTP_ROOMS = {"api"}
 MCP_ROOMS = {
@@ -46,7 +47,17 @@ MCP_ROOMS = {
     "transports",
     "demo",
 }
-HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl"]
+HEAVY = [
+    "duckdb",
+    "quickjs",
+    "pyarrow",
+    "pandas",
+    "rich",
+    "uvicorn",
+    "httpx",
+    "openpyxl",
+    "opentelemetry",
+]
 
 Arrow = tuple[str, str]
 
@@ -143,6 +154,10 @@ def test_only_the_api_layer_knows_http() -> None:
         assert _users_of(library) == set()
 
 
+def test_only_one_room_knows_opentelemetry() -> None:
+    assert _users_of("opentelemetry") == {"tracing"}
+
+
 def test_few_rooms_know_mcp() -> None:
     assert _users_of("mcp") | _users_of("mcp_types") <= MCP_ROOMS
 
@@ -205,7 +220,7 @@ def test_building_the_server_loads_nothing_that_only_calls_need() -> None:
         "create_server(load_settings({}))"
     )
     # The SDK itself brings uvicorn and rich where they are installed.
-    assert loaded.isdisjoint(set(HEAVY) - {"uvicorn", "rich"})
+    assert loaded.isdisjoint(set(HEAVY) - {"uvicorn", "rich", "opentelemetry"})
     assert "mcp" in loaded
 
 

@@ -5,10 +5,12 @@ with `waiting_for`, and whoever opened the activity reads it.
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Protocol
+
+from mixpanel_mcp import spans
 
 
 class Wait(StrEnum):
@@ -19,6 +21,15 @@ class Wait(StrEnum):
     RETRY = "waiting to send again, as Mixpanel asked for time or failed"
     SLOT = "waiting for a slot of Mixpanel's budget"
     PERSON = "waiting for a person to answer"
+
+
+# What is waited for an answer is the span of the request.
+_SPANS = {
+    Wait.STREAM: "mixpanel.receive",
+    Wait.RETRY: "mixpanel.wait.retry",
+    Wait.SLOT: "mixpanel.wait.budget",
+    Wait.PERSON: "mixpanel.wait.person",
+}
 
 
 class Clock(Protocol):
@@ -66,9 +77,9 @@ _current: ContextVar[Activity | None] = ContextVar("activity", default=None)
 @contextmanager
 def waiting_for(wait: Wait) -> Generator[None]:
     """Say what the call that runs here waits for, while it does."""
-    activity = _current.get()
-    if activity is None:
-        yield
-        return
-    with activity.waiting(wait):
+    activity, name = _current.get(), _SPANS.get(wait)
+    with (
+        spans.span(name) if name else nullcontext(),
+        activity.waiting(wait) if activity else nullcontext(),
+    ):
         yield

@@ -13,6 +13,7 @@ from mixpanel_mcp.transports.application import Application
 from mixpanel_mcp.transports.authentication import Authentication
 from mixpanel_mcp.transports.caller_server import CallerServers
 from mixpanel_mcp.transports.origins import HostGuard
+from mixpanel_mcp.transports.trace_context import TraceContext
 
 
 def serve_http(settings: Settings, shared: Shared) -> None:
@@ -38,4 +39,4 @@ def application(settings: Settings, shared: Shared) -> Starlette:
         finally:
             await shared.close()
 
-    return Starlette(routes=[Mount("/", app=answers)], lifespan=lifespan)
+    return Starlette(routes=[Mount("/", app=TraceContext(answers))], lifespan=lifespan)
