@@ -31,6 +31,11 @@ lock: .venv/installed
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \
 		--no-emit-index-url pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
+		--constraints requirements.lock --no-emit-index-url pyproject.toml \
+		--output-file requirements.image.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group build \
+		--constraints requirements.lock --no-emit-index-url --output-file requirements.build.lock
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
