@@ -34,7 +34,16 @@ FLOORS = [
     "settings",
 ]
 # Everybody may use these; they use nothing but each other.
-LEAVES = {"destinations", "sanitize", "json_values", "spans", "logs", "files", "analytics"}
+LEAVES = {
+    "destinations",
+    "sanitize",
+    "json_values",
+    "spans",
+    "healthcheck",
+    "logs",
+    "files",
+    "analytics",
+}
 SANDBOX_USERS = {"cli", "demo"}
 HTTP_ROOMS = {"api"}
 MCP_ROOMS = {
