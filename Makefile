@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-million contract check lock clean
+.PHONY: demo test test-million test-examples contract check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -14,6 +14,17 @@ test: .venv/installed
 # the file is not named as tests are: it wants the machine for itself.
 test-million: .venv/installed
 	$(BIN)/python -m pytest -q -s tests/million/million_reports.py
+
+# The example whose library needs an older MCP SDK than ours, in an environment of its own, with what
+# the lines at its top ask for.
+test-examples: .venv/installed
+	$(PYTHON) -m venv .venv/langchain
+	$(BIN)/python -c 'import tomllib; lines = [line[2:] for line in open("examples/langchain_agent.py") \
+		if line.startswith("# ")]; print(*tomllib.loads("".join(lines[1:3]))["dependencies"], sep="\n")' \
+		> .venv/langchain/requirements.txt
+	.venv/langchain/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement .venv/langchain/requirements.txt
+	.venv/langchain/bin/python tests/examples/langchain_example.py $(BIN)/mixpanel-mcp
 
 # What the tools send and the sandbox answers, against Mixpanel's own specifications where their
 # folder is at hand.
