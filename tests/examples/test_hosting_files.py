@@ -251,3 +251,13 @@ def test_the_image_has_every_extra() -> None:
     names = {re.split(r"[<>=;\[ ]", each, maxsplit=1)[0].lower() for each in wanted}
     assert names <= versions("requirements.image.lock").keys()
     assert not {"pytest", "ruff"} & versions("requirements.image.lock").keys()
+
+
+def test_every_path_that_a_proxy_asks_for_is_one_of_the_server_s() -> None:
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / "mixpanel_mcp" / "transports").glob("*.py")
+    )
+    (line,) = re.findall(r"@served path (.*)", CADDYFILE)
+    asked = [*line.split(), *re.findall(r"health_uri (\S+)", CADDYFILE)]
+    assert [path for path in asked if f'"{path.removesuffix("/*")}"' not in sources] == []
