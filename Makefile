@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-million test-kills test-replicas contract conformance check lock clean
+.PHONY: demo test test-million test-kills test-replicas test-examples contract conformance check lock clean
 
 demo: .venv/installed
 	@$(BIN)/mixpanel-mcp demo
@@ -25,6 +25,17 @@ test-kills: .venv/installed
 test-replicas: .venv/installed
 	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal tests/replicas/replicas_*.py
 
+# The example whose library needs an older MCP SDK than ours, in an environment of its own, with what
+# the lines at its top ask for.
+test-examples: .venv/installed
+	$(PYTHON) -m venv .venv/langchain
+	$(BIN)/python -c 'import tomllib; lines = [line[2:] for line in open("examples/langchain_agent.py") \
+		if line.startswith("# ")]; print(*tomllib.loads("".join(lines[1:3]))["dependencies"], sep="\n")' \
+		> .venv/langchain/requirements.txt
+	.venv/langchain/bin/python -m pip install --quiet --disable-pip-version-check \
+		--requirement .venv/langchain/requirements.txt
+	.venv/langchain/bin/python tests/examples/langchain_example.py $(BIN)/mixpanel-mcp
+
 # What the tools send and the sandbox answers, against Mixpanel's own specifications where their
 # folder is at hand.
 contract: .venv/installed
@@ -46,6 +57,11 @@ lock: .venv/installed
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras --group dev \
 		--no-emit-index-url pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --all-extras \
+		--constraints requirements.lock --no-emit-index-url pyproject.toml \
+		--output-file requirements.image.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --group build \
+		--constraints requirements.lock --no-emit-index-url --output-file requirements.build.lock
 
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

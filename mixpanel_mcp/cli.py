@@ -26,6 +26,7 @@ from mixpanel_mcp.settings import (
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
+    LogFormat,
     Policy,
     Protocol,
     Settings,
@@ -34,6 +35,7 @@ from mixpanel_mcp.settings import (
     load_settings,
     nearest,
 )
+from mixpanel_mcp.tracing import start_tracing
 
 if TYPE_CHECKING:
     from mixpanel_mcp.sandbox import RunningSandbox
@@ -89,7 +91,10 @@ def _stop(faults: Sequence[str]) -> NoReturn:
 
 
 def _start_log(policy: Policy) -> None:
-    log_to_stderr(logging.getLevelNamesMapping()[policy.log_level.upper()])
+    log_to_stderr(
+        logging.getLevelNamesMapping()[policy.log_level.upper()],
+        as_json=policy.log_format is LogFormat.JSON,
+    )
 
 
 def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
@@ -98,6 +103,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     gc.disable()
     settings = _settings(options, faults, serving=True)
     _start_log(settings.policy)
+    start_tracing(os.environ, partial(_vocabulary, settings.policy))
     from mixpanel_mcp.server import Shared, create_server, offered
 
     if not offered(settings.policy):
@@ -156,6 +162,12 @@ def _stop_without_tools(settings: Settings) -> None:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _vocabulary(policy: Policy) -> frozenset[str]:
+    from mixpanel_mcp.server.vocabulary import vocabulary
+
+    return vocabulary(policy)
 
 
 def _as_given(options: argparse.Namespace, name: str) -> str:

@@ -1,12 +1,15 @@
-"""The log on stderr: one line for each record, and in no line data or secrets.
+"""The log on stderr: one line for each record, as text or as JSON, and in none data or secrets.
 
 Our own lines are written to hold neither. What other libraries fill into theirs is not ours to
 judge (the MCP SDK logs whole messages, httpx whole addresses), so of them only warnings and errors
 are shown, in the words of their authors without the values. Of an exception only its kind and its
 place are shown, as its text may quote a reply or an argument.
+
+What a record of ours says to programs is in its fields: `_log.info(..., extra=told(tool=...))`.
 """
 
 import errno
+import json
 import logging
 import re
 import sys
@@ -15,11 +18,14 @@ import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import cast
+from typing import Any, cast
+
+from mixpanel_mcp import spans
 
 _OURS = "mixpanel_mcp"
 # What a record of who wrote what is for does not depend on how much else one wants to read.
 _AUDIT = f"{_OURS}.audit"
+_FIELDS = "fields"
 
 _WARNING = re.compile(r".*?:\d+: \w+")
 _LONGEST_MESSAGE = 4000
@@ -29,14 +35,15 @@ _FRAMES = 8
 _CAUSES = 4
 
 
-def log_to_stderr(level: int) -> None:
+def log_to_stderr(level: int, *, as_json: bool = False) -> None:
     """Send the records of all loggers, warnings and uncaught exceptions to stderr.
 
     Args:
         level: the least that is shown of our own; of other libraries at least a warning.
+        as_json: one JSON object a line, with the fields of a record beside its message.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine())
+    handler.setFormatter(OneObject() if as_json else OneLine())
     handler.addFilter(_worth_a_line)
     # Before the SDK does it in its own way, which with rich installed is a box for each record.
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
@@ -53,11 +60,34 @@ class OneLine(logging.Formatter):
     """Time, level, logger and message; line breaks and invisible characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        message = _message(record) if _is_ours(record) else _template(record)
-        error = record.exc_info[1] if record.exc_info else None
-        trace = f" | {folded(error)}" if error is not None else ""
-        return f"{moment} {record.levelname} {one_line(record.name)} {one_line(message)}{trace}"
+        place = _place(record)
+        trace = f" | {place}" if place is not None else ""
+        words = f"{_moment(record)} {record.levelname} {one_line(record.name)}"
+        return f"{words} {one_line(_said(record))}{trace}"
+
+
+class OneObject(logging.Formatter):
+    """The same as a JSON object, with the record's fields and the trace it belongs to."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        shown: dict[str, Any] = {
+            "time": _moment(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": _said(record),
+            "error": _place(record),
+            "trace_id": spans.trace_id(),
+        }
+        # Another library's field of that name would be one more place for its values.
+        if _is_ours(record):
+            shown |= getattr(record, _FIELDS, {})
+        present = {name: value for name, value in shown.items() if value is not None}
+        return one_line(json.dumps(present, ensure_ascii=False))
+
+
+def told(**fields: Any) -> dict[str, Any]:
+    """What a record says to programs, for `extra`; a `message` among it replaces the text's."""
+    return {_FIELDS: fields}
 
 
 def one_line(text: str) -> str:
@@ -80,6 +110,19 @@ def _is_ours(record: logging.LogRecord) -> bool:
 def _worth_a_line(record: logging.LogRecord) -> bool:
     # A library may have turned up its own logger, as the environment asks some of them to.
     return _is_ours(record) or record.levelno >= logging.WARNING
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+def _said(record: logging.LogRecord) -> str:
+    return _message(record) if _is_ours(record) else _template(record)
+
+
+def _place(record: logging.LogRecord) -> str | None:
+    error = record.exc_info[1] if record.exc_info else None
+    return None if error is None else folded(error)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -18,6 +18,7 @@ FLOORS = [
     "commands",
     "doctor",
     "catalog",
+    "tracing",
     "transports",
     "server",
     "replicas",
@@ -34,7 +35,16 @@ FLOORS = [
     "settings",
 ]
 # Everybody may use these; they use nothing but each other.
-LEAVES = {"destinations", "sanitize", "json_values", "logs", "files", "analytics"}
+LEAVES = {
+    "destinations",
+    "sanitize",
+    "json_values",
+    "spans",
+    "healthcheck",
+    "logs",
+    "files",
+    "analytics",
+}
 SANDBOX_USERS = {"cli", "demo"}
 HTTP_ROOMS = {"api"}
 MCP_ROOMS = {
@@ -47,7 +57,18 @@ MCP_ROOMS = {
     "transports",
     "demo",
 }
-HEAVY = ["duckdb", "quickjs", "pyarrow", "pandas", "rich", "uvicorn", "httpx", "openpyxl", "redis"]
+HEAVY = [
+    "duckdb",
+    "quickjs",
+    "pyarrow",
+    "pandas",
+    "rich",
+    "uvicorn",
+    "httpx",
+    "openpyxl",
+    "redis",
+    "opentelemetry",
+]
 
 Arrow = tuple[str, str]
 
@@ -144,6 +165,10 @@ def test_only_the_api_layer_knows_http() -> None:
         assert _users_of(library) == set()
 
 
+def test_only_one_room_knows_opentelemetry() -> None:
+    assert _users_of("opentelemetry") == {"tracing"}
+
+
 def test_few_rooms_know_mcp() -> None:
     assert _users_of("mcp") | _users_of("mcp_types") <= MCP_ROOMS
 
@@ -210,7 +235,7 @@ def test_building_the_server_loads_nothing_that_only_calls_need() -> None:
         "create_server(load_settings({}))"
     )
     # The SDK itself brings uvicorn and rich where they are installed.
-    assert loaded.isdisjoint(set(HEAVY) - {"uvicorn", "rich"})
+    assert loaded.isdisjoint(set(HEAVY) - {"uvicorn", "rich", "opentelemetry"})
     assert "mcp" in loaded
 
 

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Protocol
 
+from mixpanel_mcp import spans
 from mixpanel_mcp.api.observers import waited_for_slot
 
 
@@ -22,6 +23,15 @@ class Wait(StrEnum):
     RETRY = "waiting to send again, as Mixpanel asked for time or failed"
     SLOT = "waiting for a slot of Mixpanel's budget"
     PERSON = "waiting for a person to answer"
+
+
+# What is waited for an answer is the span of the request.
+_SPANS = {
+    Wait.STREAM: "mixpanel.receive",
+    Wait.RETRY: "mixpanel.wait.retry",
+    Wait.SLOT: "mixpanel.wait.budget",
+    Wait.PERSON: "mixpanel.wait.person",
+}
 
 
 class Clock(Protocol):
@@ -69,9 +79,12 @@ _current: ContextVar[Activity | None] = ContextVar("activity", default=None)
 @contextmanager
 def waiting_for(wait: Wait) -> Generator[None]:
     """Say what the call that runs here waits for, while it does."""
-    activity, begun = _current.get(), time.monotonic()
+    activity, name, begun = _current.get(), _SPANS.get(wait), time.monotonic()
     try:
-        with nullcontext() if activity is None else activity.waiting(wait):
+        with (
+            spans.span(name) if name else nullcontext(),
+            activity.waiting(wait) if activity else nullcontext(),
+        ):
             yield
     finally:
         if wait is Wait.SLOT:

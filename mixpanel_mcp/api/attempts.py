@@ -1,10 +1,14 @@
-"""One line in the log for each attempt to get an answer: nothing in it comes from a project."""
+"""A line in the log and a span in the trace for each attempt to get an answer.
+
+Nothing in them comes from a project.
+"""
 
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable
 from typing import TypeVar
 
+from mixpanel_mcp import spans
 from mixpanel_mcp.api.errors import MixpanelError
 from mixpanel_mcp.api.observers import attempted
 from mixpanel_mcp.api.replies import Reply
@@ -39,17 +43,32 @@ async def logged(
     request: Request, attempt: Awaitable[_Answer], *, number: int, pacing: Pacing
 ) -> _Answer:
     """Wait for an attempt and write down how it ended."""
+    with spans.span(
+        f"{request.method} {shown_path(request.path)}", _asked(request, number), outgoing=True
+    ):
+        return await _timed(request, attempt, number, pacing)
+
+
+async def _timed(
+    request: Request, attempt: Awaitable[_Answer], number: int, pacing: Pacing
+) -> _Answer:
     begun, ended = pacing.clock(), "cancelled"
     try:
         answer = await attempt
     except AttemptFailedError as failed:
-        ended = _ended(failed.reply) if failed.reply is not None else failed.outcome.name.lower()
+        if failed.reply is None:
+            ended = failed.outcome.name.lower()
+            spans.note({"error.type": ended})
+        else:
+            ended = _ended(failed.reply)
+            _note_status(failed.reply.status)
         raise
     except MixpanelError as error:
         ended = type(error).__name__
         raise
     else:
         ended = _ended(answer)
+        _note_status(getattr(answer, "status", None))
         return answer
     finally:
         attempted(request, ended, number=number)
@@ -80,6 +99,21 @@ async def counted(
             size,
             1000 * (pacing.clock() - begun),
         )
+
+
+def _asked(request: Request, number: int) -> spans.Attributes:
+    return {
+        "http.request.method": request.method,
+        "url.template": shown_path(request.path),
+        "http.request.resend_count": number - 1 or None,
+        "mixpanel.api": request.family.value,
+        "mixpanel.region": request.region.value,
+    }
+
+
+def _note_status(status: int | None) -> None:
+    failed = status is not None and status >= 400
+    spans.note({"http.response.status_code": status, "error.type": str(status) if failed else None})
 
 
 def _ended(answer: object) -> str:

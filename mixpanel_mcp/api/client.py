@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import anyio
 
+from mixpanel_mcp import spans
 from mixpanel_mcp.api import errors
 from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.attempts import counted, logged
@@ -69,12 +70,19 @@ class MixpanelClient:
         Raises:
             MixpanelError: as `send`.
         """
+        sent = False
 
         async def send() -> Reply:
+            nonlocal sent
+            sent = True
             return await self.send(request, project=project, repeat=Repeat.READ, deadline=deadline)
 
         deadline.remaining()  # it runs from here, also while somebody else's read is waited for
-        return await self._cache.read(request, send, fresh=fresh)
+        with spans.span("mixpanel.read"):
+            answered = await self._cache.read(request, send, fresh=fresh)
+            kept = answered.age_seconds is not None
+            spans.note({"mixpanel.cache": "hit" if kept else "lead" if sent else "follow"})
+            return answered
 
     def forget(self, request: Request) -> None:
         """Keep a read's reply no longer: nothing could be concluded from it."""
@@ -209,7 +217,9 @@ class MixpanelClient:
     @asynccontextmanager
     async def _exchange(self, request: Request, seconds: float) -> AsyncGenerator["Response"]:
         credential = self._credential(request)
-        url = origin(self.connection, request.region, request.family) + request.path
+        place = origin(self.connection, request.region, request.family)
+        _note_server(place)
+        url = place + request.path
         if request.query:
             url += "?" + urlencode(request.query)
         body = packer()(request.body) if request.compress else request.body
@@ -226,6 +236,12 @@ class MixpanelClient:
                 return (("Authorization", _basic(project_token(self.connection), "")),)
             case Credential.SERVICE_ACCOUNT:
                 return (("Authorization", _basic(*service_account(self.connection))),)
+
+
+def _note_server(place: str) -> None:
+    parts = urlsplit(place)
+    port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+    spans.note({"server.address": parts.hostname, "server.port": port})
 
 
 def service_account(connection: Connection) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from mixpanel_mcp.logs import told
 from mixpanel_mcp.operation import Effect, Operation
 from mixpanel_mcp.settings import Connection
 
@@ -70,16 +71,18 @@ class AuditTrail:
 
     def record(self, entry: AuditEntry) -> None:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        alone = {} if self._is_shared() else {"shared": False}
-        line = json.dumps({"time": now, **_fields(entry), **alone}, ensure_ascii=False)
+        fields = {**_fields(entry), **({} if self._is_shared() else {"shared": False})}
+        line = json.dumps({"time": now, **fields}, ensure_ascii=False)
         if self._path is None:
-            _log.info("%s", line)
+            said = f"{entry.tool}: {entry.outcome}"
+            _log.info("%s", line, extra=told(message=said, **fields))
             return
         try:
             self._append(line + "\n")
         except OSError as error:
             # The call has happened; what is left is to say so where somebody may look.
-            _log.error("the audit log cannot be written (%s): %s", error.strerror, line)
+            said = f"the audit log cannot be written ({error.strerror})"
+            _log.error("%s: %s", said, line, extra=told(message=said, **fields))
 
     def _append(self, text: str) -> None:
         if self._path is None:

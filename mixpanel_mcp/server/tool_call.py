@@ -10,6 +10,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from pydantic import ConfigDict
 
+from mixpanel_mcp import spans
 from mixpanel_mcp.api.errors import (
     InvalidArgumentsError,
     MixpanelError,
@@ -17,6 +18,7 @@ from mixpanel_mcp.api.errors import (
     UnavailableError,
     UnreadableReplyError,
 )
+from mixpanel_mcp.logs import told
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Operation, Status
 from mixpanel_mcp.progress import report_progress
 from mixpanel_mcp.results import render, render_error, status_of
@@ -101,8 +103,7 @@ class _ToolCall:
             return render_error(error, self._scope(), self._redactor())
         finally:
             self._audit()
-            ended = self._entry.outcome or _NO_OUTCOME
-            _log.info("%s: %s, %.0f ms", self._row.name, ended, 1000 * (clock() - begun))
+            self._tell(1000 * (clock() - begun))
 
     async def _answer(self) -> Answer:
         self._choose_connection()
@@ -193,6 +194,27 @@ class _ToolCall:
 
     def _redactor(self) -> Redactor:
         return redactor(self._workshop.settings.connections, self._secrets)
+
+    def _tell(self, milliseconds: float) -> None:
+        """Leave a line in the log, and the same words in the trace."""
+        entry, identity = self._entry, self._workshop.identity
+        ended = entry.outcome or _NO_OUTCOME
+        spans.note(
+            {
+                "mixpanel.caller": identity.caller if identity else None,
+                "mixpanel.connection": entry.connection,
+                "mixpanel.outcome": ended,
+            }
+        )
+        fields = told(
+            tool=entry.tool,
+            caller=entry.caller,
+            connection=entry.connection,
+            project=entry.project,
+            outcome=ended,
+            milliseconds=round(milliseconds, 1),
+        )
+        _log.info("%s: %s, %.0f ms", entry.tool, ended, milliseconds, extra=fields)
 
     def _audit(self) -> None:
         """Record what wrote, and what was refused before it could be judged."""

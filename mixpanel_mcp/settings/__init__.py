@@ -17,6 +17,7 @@ from mixpanel_mcp.settings.models import (
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
+    LogFormat,
     Policy,
     Settings,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "Confirmation",
     "Connection",
     "Hosting",
+    "LogFormat",
     "Policy",
     "Protocol",
     "Region",

@@ -12,10 +12,7 @@ value, `env:NAME`, or `file:PATH` (as seen from the file's folder); a file that 
 read by its owner alone.
 """
 
-import errno
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,14 +22,12 @@ from typing import Any
 from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.settings.caller_tables import caller_values
 from mixpanel_mcp.settings.names import nearest
+from mixpanel_mcp.settings.secret_files import mode_fault, read_secret, reason, text_and_mode
 
 SECRETS = frozenset({"password", "project_token"})
 
 TABLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
 _LARGEST_CONFIG = 1024 * 1024
-_LARGEST_SECRET = 16 * 1024
-_OTHERS = stat.S_IRWXO | stat.S_IWGRP
-_WRITERS = stat.S_IWOTH | stat.S_IWGRP
 
 
 @dataclass
@@ -73,7 +68,7 @@ class _Reader:
 
     def read(self) -> ConfigFile:
         try:
-            text, mode = _text_and_mode(self._path, _LARGEST_CONFIG)
+            text, mode = text_and_mode(self._path, _LARGEST_CONFIG)
             document = tomllib.loads(text)
         except RecursionError:
             self._fault("is not TOML: nested too deeply")
@@ -83,7 +78,7 @@ class _Reader:
             self._fault(f"is not TOML{' ' + place[0] if place else ''}")
             return self._found
         except (OSError, ValueError) as error:
-            self._fault(_reason(error))
+            self._fault(reason(error))
             return self._found
         kinds = {
             "connections": (self._found.connections, self._connection, "shop"),
@@ -103,7 +98,7 @@ class _Reader:
                 "names no connection and no caller: write a table such as [connections.shop]"
             )
         # Whoever can write it can have the secrets sent elsewhere (base_url).
-        if fault := _mode_fault(mode, secret=self._literal_secret):
+        if fault := mode_fault(mode, secret=self._literal_secret):
             self._fault(fault)
         return self._found
 
@@ -167,63 +162,17 @@ class _Reader:
         try:
             path = self._path.parent / Path(reference).expanduser()
             shown = f"{place}: {_plain(str(path))}"
-            text, mode = _text_and_mode(path, _LARGEST_SECRET)
+            return read_secret(path)
         except RuntimeError:  # of `~somebody`
             self._fault(f"{shown} begins with the home of nobody")
-            return None
         except (OSError, ValueError) as error:
-            self._fault(f"{shown} {_reason(error)}")
-            return None
-        if fault := _mode_fault(mode, secret=True):
-            self._fault(f"{shown} {fault}")
-        secret = text.strip()
-        if not secret or not secret.isprintable():
-            self._fault(f"{shown} is {'no single line of text' if secret else 'empty'}")
-            return None
-        return secret
+            self._fault(f"{shown} {reason(error)}")
+        return None
 
     def _fault(self, text: str) -> None:
         self._found.faults.append(f"{self._shown}: {text}")
 
 
-def _text_and_mode(path: Path, limit: int) -> tuple[str, os.stat_result]:
-    """Read a file that may hold secrets, and who can use it.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no plain file, too large, or not UTF-8.
-    """
-    if not path.is_file():  # a pipe would wait for a writer
-        raise FileNotFoundError(errno.ENOENT, "is no file that exists")
-    with path.open("rb") as file:
-        status = os.fstat(file.fileno())
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise ValueError(f"is larger than {limit // 1024} kB")
-    try:
-        return content.decode("utf-8-sig"), status
-    except UnicodeDecodeError:
-        raise ValueError("is not UTF-8") from None
-
-
-def _mode_fault(status: os.stat_result, *, secret: bool) -> str | None:
-    """Why a file is not fit: all can write it, or read the secret in it."""
-    if os.name != "posix":
-        return None
-    # Group-readable and owned by somebody else is how containers mount secrets.
-    ours = stat.S_IRGRP if status.st_uid == os.getuid() else 0
-    mode = stat.S_IMODE(status.st_mode)
-    if secret and mode & (_OTHERS | ours):
-        return f"holds a secret and can be used by others (mode {mode:04o}); chmod 600 it"
-    if mode & _WRITERS:
-        return f"can be changed by others (mode {mode:04o}); chmod 600 it"
-    return None
-
-
 def _plain(text: str) -> str:
     """A word of the file for a terminal: cut, and without control characters."""
     return ascii(text[:200])[1:-1]
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)

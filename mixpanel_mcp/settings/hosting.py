@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from mixpanel_mcp.settings.base import CommaSeparated, Frozen
 from mixpanel_mcp.settings.origins import parse_web_address
+from mixpanel_mcp.settings.secret_files import secret_or_its_file
 from mixpanel_mcp.settings.web_origins import parse_host, parse_origin
 
 _SHORTEST_SECRET = 32
@@ -64,12 +65,15 @@ class Hosting(Frozen):
         default=30, ge=0, le=3600, description="How long running calls may go on at a stop."
     )
     redis_url: SecretStr | None = Field(
-        default=None, description="Redis or Valkey through which replicas share their budget."
+        default=None,
+        description="Redis or Valkey through which replicas share their budget; "
+        "a URL, or file:PATH.",
     )
     state_secret: SecretStr | None = Field(
         default=None,
         validate_default=True,
-        description="At least 32 characters, the same for all replicas: seals open questions.",
+        description="At least 32 characters, the same for all replicas: seals open questions; a "
+        "value, or file:PATH.",
     )
     jwt_issuer: str | None = Field(
         default=None, description="Who issues the JWTs that callers send."
@@ -78,6 +82,11 @@ class Hosting(Frozen):
     jwt_audience: str | None = Field(
         default=None, description="The audience that a JWT has to be issued for."
     )
+
+    @field_validator("redis_url", "state_secret", mode="before")
+    @classmethod
+    def _from_file(cls, value: object) -> object:
+        return secret_or_its_file(value)
 
     @field_validator("redis_url")
     @classmethod

@@ -30,6 +30,13 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    """How the log's lines are written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 class Connection(Frozen):
     """One Mixpanel project and the credentials for it."""
 
@@ -142,13 +149,17 @@ class Policy(Frozen):
         description="What the log on stderr shows: debug (each request), info (each call), "
         "warning or error.",
     )
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT,
+        description="How the log's lines are written: text, or json (one object a line).",
+    )
 
     @field_validator("files_root", "audit_log", "config")
     @classmethod
     def _at_home(cls, value: Path | None) -> Path | None:
         return None if value is None else expanded(value)
 
-    @field_validator("log_level", mode="before")
+    @field_validator("log_level", "log_format", mode="before")
     @classmethod
     def _any_letter_case(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -22,6 +22,7 @@ from mixpanel_mcp.transports.probes import Check, Probes
 from mixpanel_mcp.transports.reachability import connection_checks
 from mixpanel_mcp.transports.request_heads import BoundedHeads
 from mixpanel_mcp.transports.stopping import GracefulServer
+from mixpanel_mcp.transports.trace_context import TraceContext
 
 _BACKLOG = 2048
 # Longer than proxies keep an idle connection, or they would send into a closing one.
@@ -120,11 +121,12 @@ def hosted(settings: Settings, shared: Shared, checks: Mapping[str, Check] | Non
         finally:
             await shared.close()
 
+    traced = TraceContext(answers)
     beginning_and_end = Starlette(lifespan=lifespan)
 
     async def whole(scope: Scope, receive: Receive, send: Send) -> None:
         # A router on the way of every request would have nothing to route.
-        chosen = answers if scope["type"] == "http" else beginning_and_end
+        chosen = traced if scope["type"] == "http" else beginning_and_end
         await chosen(scope, receive, send)
 
     return Hosted(whole, calls, servers, probes)
