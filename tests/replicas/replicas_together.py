@@ -193,7 +193,7 @@ async def test_a_question_of_one_replica_is_answered_at_another_once_and_by_its_
 
 
 async def test_whoever_has_a_person_is_asked_whichever_way_they_came() -> None:
-    people = {way: Person() for way in WAYS}
+    people: dict[Way, Person] = {way: Person() for way in WAYS}
     async with running_house(2) as house:
         house.upstream.default = Reply(json={"status": 1, "error": None})
         for way, person in people.items():
