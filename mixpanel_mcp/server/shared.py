@@ -64,11 +64,11 @@ class Shared:
         self._secret = hosting.state_secret
         self._replicas = _replicas_of(hosting)
         self.audit = AuditTrail(settings.policy.audit_log, self.is_shared)
-        self.checks: dict[str, Callable[[], Awaitable[bool]]] = {}
-        """What has to be there besides Mixpanel, by name."""
+        self.checks: dict[str, Callable[[], Awaitable[str | None]]] = {}
+        """What has to be there besides Mixpanel, by name; each tells what is wrong, if anything."""
         ledger = Ledger((pacing or Pacing()).clock)
         if self._replicas is not None:
-            self.checks["redis"] = self._replicas.is_there
+            self.checks["redis"] = self._redis_check
             ledger = self._replicas.ledger
         self._upstreams = {
             connection.name: Upstream(connection, pacing, ledger)
@@ -118,6 +118,10 @@ class Shared:
     def upstreams(self) -> Mapping[str, Upstream]:
         """The ways to Mixpanel, by connection."""
         return self._upstreams
+
+    async def _redis_check(self) -> str | None:
+        there = self._replicas is not None and await self._replicas.is_there()
+        return None if there else "does not answer: this replica counts alone"
 
     async def close(self) -> None:
         for upstream in self._upstreams.values():

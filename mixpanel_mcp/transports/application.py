@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mcp.types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -64,7 +64,9 @@ class Application:
         elif metadata := self._doors.authentication.metadata(path):
             response = metadata
         elif path in self._doors.probes.paths:
-            response = await self._doors.probes.answer(path, scope["method"])
+            response = await self._doors.probes.answer(
+                path, scope["method"], QueryParams(scope["query_string"])
+            )
         else:
             response = error_response(404, _REFUSED, "There is nothing here; MCP is at /mcp.")
         if response is not None:

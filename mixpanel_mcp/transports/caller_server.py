@@ -1,7 +1,7 @@
 """One caller's own server, and all that run."""
 
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,8 @@ from mixpanel_mcp.transports.streams import OpenRequests, Reply
 # Hosts and origins are judged before any server is chosen.
 _JUDGED_ALREADY = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 _MOST_SERVERS = 500
+# Of one caller, whose headers may ask for any part of what it has.
+_MOST_NARROWINGS = 16
 
 
 class TooManyServersError(Exception):
@@ -131,7 +133,7 @@ class CallerServers:
         if key not in self._running:
             async with self._starting:
                 if key not in self._running:
-                    self._make_room()
+                    self._make_room(identity)
                     self._running[key] = await self._started(key)
         self._running.move_to_end(key)
         return self._running[key]
@@ -158,13 +160,19 @@ class CallerServers:
         await self._tasks.start(server.run)
         return server
 
-    def _make_room(self) -> None:
+    def _make_room(self, identity: Identity | None) -> None:
         """End one that nobody uses; those that were not asked for longest go first."""
-        if len(self._running) < _MOST_SERVERS:
-            return
-        for key, server in self._running.items():
-            if not server.in_use:
-                server.stop()
-                del self._running[key]
-                return
-        raise TooManyServersError
+        own = [key for key in self._running if key.identity == identity]
+        if len(own) >= _MOST_NARROWINGS:
+            self._end_one_of(own)
+        elif len(self._running) >= _MOST_SERVERS:
+            self._end_one_of(list(self._running))
+
+    def _end_one_of(self, keys: Sequence[_Key]) -> None:
+        unused = next((key for key in keys if not self._running[key].in_use), None)
+        if unused is None:
+            raise TooManyServersError
+        self._running.pop(unused).stop()
+        if not any(key.identity == unused.identity for key in self._running):
+            self._connected.pop(unused.identity, None)
+            self._at_work.pop(unused.identity, None)

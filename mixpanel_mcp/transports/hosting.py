@@ -1,7 +1,7 @@
 """Streamable HTTP at /mcp, and SSE at /sse for clients that know nothing newer."""
 
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from mixpanel_mcp.transports.caller_server import CallerServers
 from mixpanel_mcp.transports.calls import Calls
 from mixpanel_mcp.transports.measures import Measures
 from mixpanel_mcp.transports.origins import HostGuard
-from mixpanel_mcp.transports.probes import Check, Probes
+from mixpanel_mcp.transports.probes import Probes
 from mixpanel_mcp.transports.reachability import connection_checks
 from mixpanel_mcp.transports.request_heads import BoundedHeads
 from mixpanel_mcp.transports.stopping import GracefulServer
@@ -101,12 +101,12 @@ def application(settings: Settings, shared: Shared) -> ASGIApp:
     return hosted(settings, shared).application
 
 
-def hosted(settings: Settings, shared: Shared, checks: Mapping[str, Check] | None = None) -> Hosted:
-    """Put the hosted server together; `checks` are asked before it is ready, beside our own."""
+def hosted(settings: Settings, shared: Shared) -> Hosted:
+    """Put the hosted server together."""
     measures = Measures(shared, settings.policy.tool_prefix)
     calls = Calls(measures)
     servers = CallerServers(settings, shared, calls)
-    probes = Probes(calls, {**connection_checks(settings.connections), **(checks or {})})
+    probes = Probes(calls, {**connection_checks(settings.connections), **shared.checks})
     guard, authentication = HostGuard(settings.hosting), Authentication(settings)
     doors = Doors(guard, probes, authentication, calls, servers)
     answers = Application(settings.hosting, doors)

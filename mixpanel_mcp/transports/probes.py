@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
+from starlette.datastructures import QueryParams
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mixpanel_mcp.transports.calls import Calls
@@ -40,7 +41,11 @@ class Probes:
         self._kept_until = 0.0
         self._checking = anyio.Lock()
 
-    async def answer(self, path: str, method: str) -> Response:
+    async def answer(self, path: str, method: str, query: QueryParams) -> Response:
+        """Answer a probe; `/readyz?exclude=NAME` leaves a check out, as often as it is named.
+
+        A proxy that leaves out what all replicas share does not lose all of them together.
+        """
         if method not in {"GET", "HEAD"}:
             return Response(status_code=405, headers={"Allow": "GET, HEAD"})
         match path:
@@ -50,9 +55,9 @@ class Probes:
                 measures = self._calls.measures
                 return PlainTextResponse(measures.exposition(), media_type=measures.content_type)
             case _:
-                return await self._readiness()
+                return await self._readiness(frozenset(query.getlist("exclude")))
 
-    async def _readiness(self) -> Response:
+    async def _readiness(self, excluded: frozenset[str]) -> Response:
         if self._calls.stopping:
             return JSONResponse({"status": "stopping"}, status_code=503)
         # Whoever asks often shall not make us knock often.
@@ -60,10 +65,11 @@ class Probes:
             if self._clock() >= self._kept_until:
                 self._kept = await self._checked()
                 self._kept_until = self._clock() + _KEPT_SECONDS
-        ready = not any(self._kept.values())
+        asked = {name: why for name, why in self._kept.items() if name not in excluded}
+        ready = not any(asked.values())
         body = {
             "status": "ready" if ready else "not ready",
-            "checks": {name: reason or "ok" for name, reason in self._kept.items()},
+            "checks": {name: reason or "ok" for name, reason in asked.items()},
         }
         return JSONResponse(body, status_code=200 if ready else 503)
 

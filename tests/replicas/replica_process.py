@@ -7,7 +7,6 @@ import sys
 
 import uvicorn
 from pydantic import SecretStr
-from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -16,7 +15,7 @@ from mixpanel_mcp.settings import Caller, Connection, Hosting, Policy, Protocol,
 from mixpanel_mcp.transports.hosting import application
 
 
-def _telling(served: Starlette, shared: Shared) -> ASGIApp:
+def _telling(served: ASGIApp, shared: Shared) -> ASGIApp:
     """The server, and at /shared whether it counts with others."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 from hosted_server import UNCLOSED_STREAMS, WAYS, Way, running_server, settings_for
+from starlette.datastructures import QueryParams
 from upstream import Reply, Upstream
 
 from mixpanel_mcp.server import Shared
@@ -44,13 +45,21 @@ async def test_not_ready_says_what_is_wrong_and_no_secret() -> None:
     assert "canary" not in answer.text
 
 
-async def test_more_can_be_asked_for_before_it_is_ready(upstream: Upstream) -> None:
+async def test_a_proxy_can_leave_out_what_all_replicas_share(upstream: Upstream) -> None:
     async def away() -> str | None:
-        return "cannot be reached"
+        return "does not answer"
 
     settings = settings_for(upstream.url)
-    built = hosted(settings, Shared(settings), {"redis": away})
-    assert "redis" in built.probes.checks
+    shared = Shared(settings)
+    shared.checks["redis"] = away
+    probes = hosted(settings, shared).probes
+
+    whole = await probes.answer("/readyz", "GET", QueryParams(""))
+    without = await probes.answer("/readyz", "GET", QueryParams("exclude=redis"))
+
+    assert (whole.status_code, without.status_code) == (503, 200)
+    assert b"does not answer" in whole.body
+    assert b"redis" not in without.body
 
 
 @pytest.mark.parametrize("way", WAYS)
