@@ -157,10 +157,6 @@ class Link:
         await self._redis.aclose()
         await self._listening.aclose()
 
-    async def answers(self) -> bool:
-        """Whether Redis is there now, for whoever asks how this server is."""
-        return self.state is not State.AWAY
-
     def doubt(self, why: str) -> None:
         """Believe Redis no longer until all have told it what they know."""
         if self.state is State.AWAY:

@@ -90,8 +90,11 @@ class SharedLedger(Ledger):
             except AwayError:
                 return
 
-    async def take(self, counting: Counting) -> Count:
+    def add(self, counting: Counting) -> Made:
         self._own.add(counting.name)
+        return super().add(counting)
+
+    async def take(self, counting: Counting) -> Count:
         if self.is_cautious:
             return await self._take_cautiously(counting)
         try:
