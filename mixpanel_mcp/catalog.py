@@ -13,9 +13,11 @@ from mixpanel_mcp.schemas import schema_of
 from mixpanel_mcp.settings import (
     CONNECTION_NAMES,
     CONNECTION_PREFIX,
+    HOSTING_NAMES,
     POLICY_NAMES,
     POLICY_PREFIX,
     Connection,
+    Hosting,
     Policy,
     Settings,
 )
@@ -70,13 +72,25 @@ def resources_as_markdown(rows: Sequence[Operation]) -> str:
     return "\n".join(lines)
 
 
+_Described = tuple[str, type[Connection | Policy | Hosting], Sequence[str]]
+
+
 def settings_as_markdown() -> str:
-    """Both kinds of setting, with what they mean and what holds without them."""
+    """What every server may be told."""
+    return _settings(
+        (CONNECTION_PREFIX, Connection, CONNECTION_NAMES), (POLICY_PREFIX, Policy, POLICY_NAMES)
+    )
+
+
+def hosting_as_markdown() -> str:
+    """What a hosted server may be told besides."""
+    return _settings((POLICY_PREFIX, Hosting, HOSTING_NAMES))
+
+
+def _settings(*kinds: _Described) -> str:
+    """Settings, with what they mean and what holds without them."""
     lines = ["| setting | meaning | if unset |", "| --- | --- | --- |"]
-    for prefix, model, names in (
-        (CONNECTION_PREFIX, Connection, CONNECTION_NAMES),
-        (POLICY_PREFIX, Policy, POLICY_NAMES),
-    ):
+    for prefix, model, names in kinds:
         for name in names:
             field = model.model_fields[name]
             default = "" if field.default in (None, (), "", False) else f"`{field.default}`"
@@ -89,6 +103,7 @@ def with_tables(readme: str, rows: Sequence[Operation]) -> str:
     readme = _between(readme, "tools", as_markdown(rows))
     readme = _between(readme, "resources", resources_as_markdown(rows))
     readme = _between(readme, "prompts", prompts_as_markdown(rows))
+    readme = _between(readme, "hosting", hosting_as_markdown())
     return _between(readme, "settings", settings_as_markdown())
 
 
