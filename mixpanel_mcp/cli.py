@@ -104,7 +104,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     settings = _settings(options, faults, serving=True)
     _start_log(settings.policy)
     start_tracing(os.environ, partial(_vocabulary, settings.policy))
-    from mixpanel_mcp.server import Shared, create_server, offered
+    from mixpanel_mcp.server import offered
 
     if not offered(settings.policy):
         _stop(["the settings leave no tool: look at TOOLSETS, TOOLS, EXCLUDE_TOOLS and READ_ONLY"])
@@ -116,21 +116,7 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
             for line in _variables(started):
                 print(line, file=sys.stderr)
         try:
-            serve: Callable[[], None]
-            if settings.hosting.transport is Protocol.HTTP:
-                from mixpanel_mcp.transports.hosting import listen, serve_http
-
-                shared = Shared(settings)
-                try:
-                    listener = listen(settings.hosting)
-                except OSError as error:
-                    where = f"{settings.hosting.host}:{settings.hosting.port}"
-                    _stop([f"--host, --port: cannot listen on {where} ({error.strerror})"])
-                serve = partial(serve_http, settings, shared, listener, _say)
-            else:
-                from mixpanel_mcp.transports.stdio import serve_stdio
-
-                serve = partial(serve_stdio, create_server(settings))
+            serve = _served(settings)
         except SettingsError as error:
             _stop(error.faults)
         except OSError as error:  # the audit log, or a connection's folder below the files root
@@ -141,6 +127,30 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
         gc.freeze()
         gc.enable()
         serve()
+
+
+def _served(settings: Settings) -> Callable[[], None]:
+    """Build the server, and what serves it to whoever the settings let in.
+
+    Raises:
+        OSError: the audit log, or a connection's folder, cannot be made.
+        SettingsError: the way to Redis cannot be.
+    """
+    from mixpanel_mcp.server import Shared, create_server
+
+    if settings.hosting.transport is Protocol.STDIO:
+        from mixpanel_mcp.transports.stdio import serve_stdio
+
+        return partial(serve_stdio, create_server(settings))
+    from mixpanel_mcp.transports.hosting import listen, serve_http
+
+    shared = Shared(settings)
+    try:
+        listener = listen(settings.hosting)
+    except OSError as error:
+        where = f"{settings.hosting.host}:{settings.hosting.port}"
+        _stop([f"--host, --port: cannot listen on {where} ({error.strerror})"])
+    return partial(serve_http, settings, shared, listener, _say)
 
 
 def _stop_without_tools(settings: Settings) -> None:
