@@ -24,6 +24,7 @@ _BREAKS = re.compile("\r\n|[\r\n\t\u2028\u2029]")
 
 _LONGEST_VALUE = 500
 _DEEPEST = 40
+_SIMPLE: set[type] = {str, int, float, bool, type(None)}
 
 
 def clean(text: str) -> str:
@@ -79,6 +80,23 @@ def clean_data(value: object, *, depth: int = 0) -> object:
     if is_list(value):
         return [clean_data(item, depth=depth + 1) for item in value]
     return value
+
+
+def is_plain_data(value: object, *, depth: int = 0) -> bool:
+    """Whether cleaning would leave a value as it is, but for strings, names and infinities."""
+    if is_object(value):
+        names, items = value.keys(), value.values()
+        if not {str}.issuperset(map(type, names)):
+            return False
+    elif is_list(value):
+        items = value
+    else:
+        return True
+    if depth > _DEEPEST:
+        return False
+    if _SIMPLE.issuperset(map(type, items)):
+        return True
+    return all(is_plain_data(item, depth=depth + 1) for item in items)
 
 
 def _clean_names(names: list[str]) -> list[str]:
