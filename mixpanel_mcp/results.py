@@ -2,7 +2,7 @@
 
 import csv
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import mcp.types as t
@@ -11,7 +11,15 @@ from mixpanel_mcp.api.errors import FailedError, MixpanelError
 from mixpanel_mcp.json_values import as_text, is_list, is_object
 from mixpanel_mcp.operation import Answer, Status, Table
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError
-from mixpanel_mcp.sanitize import Redactor, clean, clean_data, clean_lines, cut, is_plain_data
+from mixpanel_mcp.sanitize import (
+    LONGEST_VALUE,
+    Redactor,
+    clean,
+    clean_data,
+    clean_lines,
+    cut,
+    is_plain_data,
+)
 
 # About 8,000 tokens at two bytes a token, which is what dense data costs.
 TEXT_LIMIT = 16_000
@@ -22,6 +30,7 @@ _LONGEST_SENTENCE = 3_000
 _LONGEST_NOTE = 600
 _MOST_NOTES = 6
 _LONGEST_LINE = 1_200
+_ROWS_LOOKED_AT_TOGETHER = 500
 
 
 # An escape, and what stands for numbers that are not finite.
@@ -114,7 +123,7 @@ class Shown:
 
     def value(self, text: str) -> str:
         """A value in a table, or a few words of Mixpanel's."""
-        return self.line(text, 500)
+        return self.line(text, LONGEST_VALUE)
 
     def data(self, value: object) -> object:
         return value if self._harmless(value) else self._redact.data(clean_data(value))
@@ -148,10 +157,11 @@ class Shown:
         return []
 
     def _table(self, table: Table, room: int) -> str:
-        lines = [_within(self._csv_line(table.columns), room // 2)]
+        show = cut if self._is_harmless_table(table) else self.value
+        lines = [_within(self._csv_line(table.columns, show), room // 2)]
         used = len(lines[0].encode())
         for row in table.rows:
-            line = self._csv_line(row)
+            line = self._csv_line(row, show)
             used += len(line.encode()) + 1
             if used > room - 60:
                 break
@@ -161,10 +171,17 @@ class Shown:
             lines.append(f"({missing} more rows left out here)")
         return "\n".join(lines)
 
-    def _csv_line(self, cells: Sequence[object]) -> str:
-        return cast("str", _csv.writerow([self.cell(cell) for cell in cells]))
+    def _is_harmless_table(self, table: Table) -> bool:
+        # Of a longer one only the first rows may have room.
+        if len(table.rows) > _ROWS_LOOKED_AT_TOGETHER:
+            return False
+        return self._harmless([list(table.columns), *map(list, table.rows)]) is not None
 
-    def cell(self, value: object) -> str:
+    def _csv_line(self, cells: Sequence[object], show: Callable[[str], str]) -> str:
+        return cast("str", _csv.writerow([self.cell(cell, show) for cell in cells]))
+
+    def cell(self, value: object, show: Callable[[str], str]) -> str:
+        """A value as it stands in a table; `show` makes its text fit to be shown."""
         if value is None:
             return ""
         if isinstance(value, bool):
@@ -172,8 +189,8 @@ class Shown:
         if isinstance(value, float):
             return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.2f}"
         if is_object(value) or is_list(value):
-            return self.value(as_text(self.data(value)))
-        return self.value(str(value))
+            return show(as_text(self.data(value)))
+        return show(str(value))
 
 
 def status_of(error: MixpanelError) -> Status:

@@ -22,7 +22,7 @@ _HIDDEN = re.compile(
 )
 _BREAKS = re.compile("\r\n|[\r\n\t\u2028\u2029]")
 
-_LONGEST_VALUE = 500
+LONGEST_VALUE = 500
 _DEEPEST = 40
 _SIMPLE: set[type] = {str, int, float, bool, type(None)}
 
@@ -46,7 +46,7 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def cut(text: str, limit: int = _LONGEST_VALUE) -> str:
+def cut(text: str, limit: int = LONGEST_VALUE) -> str:
     """Say how much is missing where something is."""
     return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit} characters)"
 
@@ -91,7 +91,7 @@ def is_plain_data(value: object, *, depth: int = 0) -> bool:
     elif is_list(value):
         items = value
     else:
-        return True
+        return type(value) in _SIMPLE
     if depth > _DEEPEST:
         return False
     if _SIMPLE.issuperset(map(type, items)):
