@@ -20,11 +20,13 @@ def objects_in(value: object) -> list[dict[str, Any]]:
 
 
 _DEEPEST = 60
+# Made once: json.dumps makes one anew for each call that asks for something unusual.
+_for_reading = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def as_text(value: object) -> str:
     """JSON for reading: it may hold the infinities that a reply brought, which no request may."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _for_reading.encode(value)
 
 
 def unsendable(value: object, place: str = "", *, depth: int = 0) -> str | None:

@@ -101,7 +101,8 @@ async def report_progress(progress: float, total: float | None, message: str) ->
 class SignsOfLife:
     """Middleware: requests that may take long report while they run.
 
-    Where a client gave no progress token the SDK drops what is reported.
+    Where a client gave no progress token the SDK drops what is reported, so over HTTP nothing is.
+    In process there may be a listener without a token.
     """
 
     def __init__(self, rhythm: Rhythm) -> None:
@@ -110,7 +111,11 @@ class SignsOfLife:
     async def __call__(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        if ctx.method not in _METHODS:
+        if ctx.method not in _METHODS or not _may_be_heard(ctx):
             return await call_next(ctx)
         async with ProgressSequence(ctx.session.report_progress, self._rhythm).ticking():
             return await call_next(ctx)
+
+
+def _may_be_heard(ctx: ServerRequestContext[Any, Any]) -> bool:
+    return ctx.request is None or "progress_token" in (ctx.meta or {})

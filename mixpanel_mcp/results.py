@@ -1,9 +1,8 @@
 """What every tool answers: text for the model, data for programs, both with their scope."""
 
 import csv
-import io
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import mcp.types as t
@@ -12,7 +11,15 @@ from mixpanel_mcp.api.errors import FailedError, MixpanelError
 from mixpanel_mcp.json_values import as_text, is_list, is_object
 from mixpanel_mcp.operation import Answer, Status, Table
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError
-from mixpanel_mcp.sanitize import Redactor, clean, clean_data, clean_lines, cut
+from mixpanel_mcp.sanitize import (
+    LONGEST_VALUE,
+    Redactor,
+    clean,
+    clean_data,
+    clean_lines,
+    cut,
+    is_plain_data,
+)
 
 # About 8,000 tokens at two bytes a token, which is what dense data costs.
 TEXT_LIMIT = 16_000
@@ -23,6 +30,21 @@ _LONGEST_SENTENCE = 3_000
 _LONGEST_NOTE = 600
 _MOST_NOTES = 6
 _LONGEST_LINE = 1_200
+_ROWS_LOOKED_AT_TOGETHER = 500
+
+
+# An escape, and what stands for numbers that are not finite.
+_DOUBTS = ("\\", "NaN", "Infinity")
+
+
+class _Handed:
+    """A file that hands back what is written to it, as the writer then does."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+_csv = csv.writer(_Handed(), lineterminator="")
 
 
 def render(
@@ -37,7 +59,7 @@ def render(
     whole_scope = cast("dict[str, Any]", shown.data({**scope, **answer.scope}))
     following = _following(answer.next, tool_prefix, shown)
     notes = [shown.line(note, _LONGEST_NOTE) for note in [*_cache_note(scope), *answer.notes]]
-    data, left_out = bounded(shown.data(answer.data), DATA_LIMIT)
+    data, left_out = shown.bounded_data(answer.data, DATA_LIMIT)
     if left_out:
         notes.insert(0, f"{left_out} items were left out of data: it was too large")
     complete = answer.complete and not left_out
@@ -93,14 +115,37 @@ class Shown:
         self._redact = redact
 
     def line(self, text: str, limit: int) -> str:
-        return cut(self._redact.text(clean(self._redact.text(text))), limit)
+        redacted = self._redact.text(text)
+        cleaned = clean(redacted)
+        if not cleaned == redacted == text:
+            cleaned = self._redact.text(cleaned)
+        return cut(cleaned, limit)
 
     def value(self, text: str) -> str:
         """A value in a table, or a few words of Mixpanel's."""
-        return self.line(text, 500)
+        return self.line(text, LONGEST_VALUE)
 
     def data(self, value: object) -> object:
-        return self._redact.data(clean_data(value))
+        return value if self._harmless(value) else self._redact.data(clean_data(value))
+
+    def bounded_data(self, value: object, limit: int) -> tuple[object, int]:
+        """As `data`, then as `bounded`."""
+        text = self._harmless(value)
+        if text and len(text) <= limit:
+            return value, 0
+        return bounded(self.data(value), limit)
+
+    def _harmless(self, value: object) -> str | None:
+        """The text of a value in which nothing is to be cleaned or redacted; None if in doubt.
+
+        What is nowhere in the JSON text is in none of its strings, as long as none is escaped.
+        """
+        if not is_plain_data(value):
+            return None
+        text = as_text(value)
+        if any(doubt in text for doubt in _DOUBTS):
+            return None
+        return text if clean_lines(text) == text == self._redact.text(text) else None
 
     def middle(self, answer: Answer, room: int) -> list[str]:
         """The data between its marks: a table, or text, or nothing."""
@@ -112,10 +157,11 @@ class Shown:
         return []
 
     def _table(self, table: Table, room: int) -> str:
-        lines = [_within(self._csv_line(table.columns), room // 2)]
+        show = cut if self._is_harmless_table(table) else self.value
+        lines = [_within(self._csv_line(table.columns, show), room // 2)]
         used = len(lines[0].encode())
         for row in table.rows:
-            line = self._csv_line(row)
+            line = self._csv_line(row, show)
             used += len(line.encode()) + 1
             if used > room - 60:
                 break
@@ -125,12 +171,17 @@ class Shown:
             lines.append(f"({missing} more rows left out here)")
         return "\n".join(lines)
 
-    def _csv_line(self, cells: Sequence[object]) -> str:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([self.cell(cell) for cell in cells])
-        return line.getvalue()
+    def _is_harmless_table(self, table: Table) -> bool:
+        # Of a longer one only the first rows may have room.
+        if len(table.rows) > _ROWS_LOOKED_AT_TOGETHER:
+            return False
+        return self._harmless([list(table.columns), *map(list, table.rows)]) is not None
 
-    def cell(self, value: object) -> str:
+    def _csv_line(self, cells: Sequence[object], show: Callable[[str], str]) -> str:
+        return cast("str", _csv.writerow([self.cell(cell, show) for cell in cells]))
+
+    def cell(self, value: object, show: Callable[[str], str]) -> str:
+        """A value as it stands in a table; `show` makes its text fit to be shown."""
         if value is None:
             return ""
         if isinstance(value, bool):
@@ -138,8 +189,8 @@ class Shown:
         if isinstance(value, float):
             return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.2f}"
         if is_object(value) or is_list(value):
-            return self.value(as_text(self.data(value)))
-        return self.value(str(value))
+            return show(as_text(self.data(value)))
+        return show(str(value))
 
 
 def status_of(error: MixpanelError) -> Status:

@@ -22,8 +22,9 @@ _HIDDEN = re.compile(
 )
 _BREAKS = re.compile("\r\n|[\r\n\t\u2028\u2029]")
 
-_LONGEST_VALUE = 500
+LONGEST_VALUE = 500
 _DEEPEST = 40
+_SIMPLE: set[type] = {str, int, float, bool, type(None)}
 
 
 def clean(text: str) -> str:
@@ -45,7 +46,7 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and text.isprintable()
 
 
-def cut(text: str, limit: int = _LONGEST_VALUE) -> str:
+def cut(text: str, limit: int = LONGEST_VALUE) -> str:
     """Say how much is missing where something is."""
     return text if len(text) <= limit else f"{text[:limit]}… (+{len(text) - limit} characters)"
 
@@ -79,6 +80,23 @@ def clean_data(value: object, *, depth: int = 0) -> object:
     if is_list(value):
         return [clean_data(item, depth=depth + 1) for item in value]
     return value
+
+
+def is_plain_data(value: object, *, depth: int = 0) -> bool:
+    """Whether cleaning would leave a value as it is, but for strings, names and infinities."""
+    if is_object(value):
+        names, items = value.keys(), value.values()
+        if not {str}.issuperset(map(type, names)):
+            return False
+    elif is_list(value):
+        items = value
+    else:
+        return type(value) in _SIMPLE
+    if depth > _DEEPEST:
+        return False
+    if _SIMPLE.issuperset(map(type, items)):
+        return True
+    return all(is_plain_data(item, depth=depth + 1) for item in items)
 
 
 def _clean_names(names: list[str]) -> list[str]:

@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from mixpanel_mcp.api.errors import (
@@ -254,3 +256,50 @@ def test_the_connections_secrets_are_taken_out_in_every_form_of_theirs() -> None
         assert secret not in said
     assert "[secret]" in said
     assert "[project token]" in said
+
+
+# A value is looked at piece by piece where anything beside it has an escape, else as a whole.
+_ESCAPED = "back\\slash"
+_TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "plain",
+            "secret",
+            "sec\u200bret",
+            'a"bc',
+            "}],[{",
+            "\n",
+            "\u2028",
+            "\x7f",
+            "é",
+            "NaN",
+            "1.5",
+        ]
+    ),
+    max_size=3,
+).map("".join)
+_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), _TEXTS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+_SECRETS = Redactor({"secret": "[secret]", 'a"bc': "[quoted]", "}],[{": "[joint]"})
+
+
+@given(_VALUES)
+def test_a_value_is_shown_alike_whatever_stands_beside_it(value: object) -> None:
+    def said(*beside: object) -> object:
+        shown = Shown(Answer(headline="N.", data=[value, *beside]), _SECRETS)
+        return shown.structured["data"][0]
+
+    assert said() == said(_ESCAPED)
+
+
+@given(_VALUES)
+def test_a_row_is_shown_alike_whatever_stands_below_it(value: object) -> None:
+    def said(*below: list[object]) -> str:
+        rows = table(["row", value], ["end", "end"], *below)
+        shown = Shown(Answer(headline="N.", table=rows), _SECRETS)
+        return shown.fenced.rpartition("end,end")[0]
+
+    assert said() == said(["row", _ESCAPED])

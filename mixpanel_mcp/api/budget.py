@@ -183,13 +183,16 @@ class Budget:
 
     def _usage(self, counted: Counted, seconds: int) -> dict[str, int]:
         """Of the whole project; what is left is left to this caller."""
-        bounds = [bound for bound in self._bounds(counted) if bound.window == seconds]
-        whole = next(bound for bound in bounds if bound.caller is None)
-        return {
-            "used": self._ledger.used(counted, whole),
-            "left": max(0, min(self._free(counted, bound) for bound in bounds)),
-            "limit": whole.limit,
-        }
+        used = limit = 0
+        left: list[int] = []
+        for bound in self._bounds(counted):
+            if bound.window != seconds:
+                continue
+            made = self._ledger.used(counted, bound)
+            left.append(self._ledger.allowed(counted, bound) - made)
+            if bound.caller is None:
+                used, limit = made, bound.limit
+        return {"used": used, "left": max(0, min(left)), "limit": limit}
 
     def _bounds(self, counted: Counted) -> list[Bound]:
         return self._ledger.bounds(counted, self._share)

@@ -35,8 +35,7 @@ class BudgetShare:
         return max(1, math.floor(self.fraction * limit))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bound:
+class Bound(NamedTuple):
     """So many calls in a window of so many seconds, by one caller or by all."""
 
     limit: int

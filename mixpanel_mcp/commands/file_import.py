@@ -20,7 +20,7 @@ from mixpanel_mcp.operation import Answer, Call, Effect, Status
 from mixpanel_mcp.operations.event_freight import EventFreight, columns_of
 from mixpanel_mcp.operations.events import ImportEvents, import_identity
 from mixpanel_mcp.operations.file_import import NamedFile, import_files
-from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail, arguments_digest
+from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail
 from mixpanel_mcp.safety.gate import ConfirmationRequiredError, Gate
 from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.safety.verdict import Verdict
@@ -75,7 +75,7 @@ async def import_from_command_line(
         connection=connection.name,
         project=order.project_id or connection.project_id,
         region=connection.region.value,
-        arguments_digest=arguments_digest({"files": [*order.files], **dict(order.mapping)}),
+        arguments={"files": [*order.files], **dict(order.mapping)},
     )
     secrets: list[str] = []
     trail = AuditTrail(policy.audit_log)

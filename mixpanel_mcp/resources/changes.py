@@ -83,7 +83,7 @@ class Follower:
             return []
         collection, entries = _subjects(tool, arguments, answer, change, place)
         if tool == collection.operation:
-            place.learn(collection, answer)
+            place.learn(collection, entries)
         if collection.each not in self._library.kinds:
             return []
         # First those whose names cannot be taken from the answer.

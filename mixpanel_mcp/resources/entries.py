@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import mcp.types as t
 
@@ -18,17 +19,17 @@ _LONGEST_NAME = 500
 # What completion knows; a list for people to look through has fewer.
 _MOST_KNOWN = 10_000
 MOST_LISTED = 500
+_LONGEST_REMEMBERED = 200
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """Something that has a resource of its own: `key` stands in its URI, `name` is shown."""
 
     key: str
     name: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Collection:
     """Many things of a kind: the operation that lists them, and the fields of its records."""
 
@@ -116,6 +117,8 @@ class Signs:
         """`connection` is named where there are several."""
         self.connection = connection
         self.redact = redact
+        # Every listing leads to the same few again.
+        self._remembered = lru_cache(maxsize=1_000)(self._link)
 
     def uri(self, collection: Collection, key: str) -> str | None:
         address = Address((collection.folder, key), Format.MARKDOWN, self.connection)
@@ -131,11 +134,17 @@ class Signs:
         ]
 
     def links(self, collection: Collection, entries: Sequence[Entry]) -> list[t.ResourceLink]:
-        return [
-            t.ResourceLink(uri=uri, **self._words(collection, entry))
+        links = (
+            self._remembered(collection, entry)
+            if len(entry.name) <= _LONGEST_REMEMBERED
+            else self._link(collection, entry)
             for entry in entries
-            if (uri := self.uri(collection, entry.key))
-        ]
+        )
+        return [link for link in links if link is not None]
+
+    def _link(self, collection: Collection, entry: Entry) -> t.ResourceLink | None:
+        uri = self.uri(collection, entry.key)
+        return t.ResourceLink(uri=uri, **self._words(collection, entry)) if uri else None
 
     def _words(self, collection: Collection, entry: Entry) -> dict[str, Any]:
         name = self.redact.text(title(self.redact.text(entry.name)))

@@ -88,7 +88,7 @@ def _line(cells: Sequence[str]) -> str:
 
 def _cell(value: object, shown: Shown) -> str:
     """Numbers as they are; whatever could be markup as a code span."""
-    text = shown.cell(value)
+    text = shown.cell(value, shown.value)
     return text if isinstance(value, int | float) else code(text)
 
 

@@ -1,6 +1,6 @@
 """One connection as resources see it: what is known there, and the way to read more."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from mixpanel_mcp.operation import Answer, Arguments
@@ -81,10 +81,10 @@ class Place:
         names = (each.name for each in (shelf.entries if shelf else ()) if each.key == key)
         return next(names, None)
 
-    def learn(self, collection: Collection, answer: Answer) -> None:
+    def learn(self, collection: Collection, entries: Sequence[Entry]) -> None:
         """Keep a listing that was asked for anyway."""
         if shelf := self.shelf(collection):
-            shelf.put(collection.entries(answer))
+            shelf.put(entries)
 
     def scope(self) -> dict[str, Any]:
         scope: dict[str, Any] = {

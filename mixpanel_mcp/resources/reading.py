@@ -93,7 +93,7 @@ class Reader:
             return await self._funnel(value, place)
         collection = next(each for each in COLLECTIONS if each.whole is kind)
         answer = await place.answer(collection.operation)
-        place.learn(collection, answer)
+        place.learn(collection, collection.entries(answer))
         uris = _uris(collection, answer, place) if collection.each in self._library.kinds else ()
         return Subject(title=kind.title, answer=answer, scope=place.scope(), uris=uris)
 

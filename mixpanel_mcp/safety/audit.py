@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -19,13 +19,13 @@ _log = logging.getLogger("mixpanel_mcp.audit")
 
 @dataclass
 class AuditEntry:
-    """What is remembered of a call: enough to find it again, nothing of its content."""
+    """What is known of a call; of its arguments only a digest is written."""
 
     tool: str
     connection: str
     project: int | None
     region: str
-    arguments_digest: str
+    arguments: Mapping[str, Any]
     effect: str = Effect.READS.name
     count: int = 0
     confirmed: str = "not needed"
@@ -46,7 +46,7 @@ class AuditEntry:
             connection=connection.name,
             project=connection.project_id,
             region=connection.region.value,
-            arguments_digest=arguments_digest(given),
+            arguments=given,
             caller=caller,
         )
 
@@ -93,8 +93,19 @@ class AuditTrail:
 
 
 def _fields(entry: AuditEntry) -> dict[str, Any]:
-    """Callers are named where there are any."""
-    return {name: value for name, value in asdict(entry).items() if name != "caller" or value}
+    """In this order; callers are named where there are any."""
+    fields = {
+        "tool": entry.tool,
+        "connection": entry.connection,
+        "project": entry.project,
+        "region": entry.region,
+        "arguments_digest": arguments_digest(entry.arguments),
+        "effect": entry.effect,
+        "count": entry.count,
+        "confirmed": entry.confirmed,
+        "outcome": entry.outcome,
+    }
+    return {**fields, "caller": entry.caller} if entry.caller else fields
 
 
 def arguments_digest(arguments: Mapping[str, Any]) -> str:

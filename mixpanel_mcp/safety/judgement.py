@@ -7,6 +7,7 @@ data. It is the same for every tool, so that no door leads around another.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from mixpanel_mcp.api.paths import readings
@@ -63,6 +64,17 @@ class Judgement:
 
 def judge(request: Request) -> Judgement:
     """Classify a request by method, path and what it carries; of several readings, the worst."""
+    return _remembered(request) if _is_small(request) else _classify(request)
+
+
+def _is_small(request: Request) -> bool:
+    """Whether it is one of those that come again and again, as most reads are."""
+    if request.body or request.headers or len(request.path) > _LONGEST_REMEMBERED:
+        return False
+    return sum(len(name) + len(value) for name, value in request.query) <= _LONGEST_REMEMBERED
+
+
+def _classify(request: Request) -> Judgement:
     payload = read_payload(request)
     paths = readings(request.path)
     judged = [_judge(path, request, payload) for path in paths]
@@ -74,6 +86,11 @@ def judge(request: Request) -> Judgement:
         secrets=_secrets(payload),
         unreadable=any(_is_unreadable(path, request, payload) for path in paths),
     )
+
+
+# A judgement depends on nothing but the request.
+_LONGEST_REMEMBERED = 300
+_remembered = lru_cache(maxsize=256)(_classify)
 
 
 def _judge(path: str, request: Request, payload: Payload) -> Judgement:

@@ -193,6 +193,8 @@ class _ToolCall:
         return scope
 
     def _redactor(self) -> Redactor:
+        if not self._secrets:
+            return self._workshop.redact
         return redactor(self._workshop.settings.connections, self._secrets)
 
     def _tell(self, milliseconds: float) -> None:

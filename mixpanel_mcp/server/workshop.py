@@ -14,6 +14,7 @@ from mixpanel_mcp.safety.approval import ANSWER_SECONDS, Asker
 from mixpanel_mcp.safety.audit import AuditEntry, AuditTrail
 from mixpanel_mcp.safety.gate import Gate
 from mixpanel_mcp.safety.identity import Identity
+from mixpanel_mcp.safety.redaction import redactor
 from mixpanel_mcp.server.arguments import validated
 from mixpanel_mcp.server.background_call import BackgroundCall
 from mixpanel_mcp.server.shared import Connected
@@ -46,6 +47,7 @@ class Workshop:
         self.audit = audit
         self.identity = identity
         self.answer_seconds = answer_seconds
+        self.redact = redactor(settings.connections)
         self.offered = offered(settings.policy)
         self.library = Library(
             connections=settings.connections,

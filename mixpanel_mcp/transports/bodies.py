@@ -1,6 +1,7 @@
 """Request bodies: whole, of bounded size and in bounded time, before anybody looks at them."""
 
-from anyio import fail_after
+import asyncio
+
 from starlette.types import Message, Receive, Scope
 
 _SECONDS = 30.0
@@ -41,7 +42,7 @@ async def with_whole_body(
 async def _rest(first: Message, receive: Receive, limit: int, seconds: float) -> Message:
     body = bytearray(first.get("body", b""))
     try:
-        with fail_after(seconds):
+        async with asyncio.timeout(seconds):
             while True:
                 if len(body) > limit:
                     raise _too_large(limit)
@@ -60,7 +61,7 @@ async def _rest(first: Message, receive: Receive, limit: int, seconds: float) ->
 
 async def _soon(receive: Receive, seconds: float) -> Message:
     try:
-        with fail_after(seconds):
+        async with asyncio.timeout(seconds):
             return await receive()
     except TimeoutError:
         raise _too_slow(seconds) from None

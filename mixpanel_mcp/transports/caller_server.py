@@ -130,13 +130,13 @@ class CallerServers:
             TooManyServersError: there is no room for another one.
         """
         key = _Key(identity, narrowing)
-        if key not in self._running:
+        if (server := self._running.get(key)) is None:
             async with self._starting:
-                if key not in self._running:
+                if (server := self._running.get(key)) is None:
                     self._make_room(identity)
-                    self._running[key] = await self._started(key)
+                    self._running[key] = server = await self._started(key)
         self._running.move_to_end(key)
-        return self._running[key]
+        return server
 
     async def _started(self, key: _Key) -> CallerServer:
         assert self._tasks is not None  # noqa: S101 - `run` is entered before requests come

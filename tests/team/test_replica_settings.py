@@ -96,7 +96,7 @@ def test_without_redis_nothing_is_shared_and_nothing_else_has_to_be_there() -> N
 def test_audit_lines_say_where_replicas_did_not_count_together(tmp_path: Path) -> None:
     path, is_shared = tmp_path / "audit.log", True
     trail = AuditTrail(path, lambda: is_shared)
-    entry = AuditEntry("delete_profile", "default", 1, "us", "digest")
+    entry = AuditEntry("delete_profile", "default", 1, "us", {})
 
     trail.record(entry)
     is_shared = False
