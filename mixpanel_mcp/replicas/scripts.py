@@ -13,8 +13,10 @@ if not generation or string.sub(generation, 1, #run) ~= run then
   generation = run .. ':' .. string.format('%.6f', now) .. ':' .. ARGV[3]
   redis.call('SET', KEYS[1], generation)
 end
+redis.call('EXPIRE', KEYS[1], 86400)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('EXPIRE', KEYS[2], 86400)
 redis.call('PUBLISH', ARGV[4], '{"kind": "beat"}')
 return {generation, string.format('%.6f', now), redis.call('ZCARD', KEYS[2])}
 """
@@ -62,7 +64,9 @@ local function verdict()
     redis.call('ZREMRANGEBYSCORE', calls, '-inf', now - ARGV[6])
     redis.call('ZADD', calls, moment, ARGV[2])
     redis.call('EXPIRE', calls, ARGV[6])
-    redis.call('SADD', KEYS[2], each.name)
+    redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[6])
+    redis.call('ZADD', KEYS[2], moment, each.name)
+    redis.call('EXPIRE', KEYS[2], ARGV[6])
     redis.call('PUBLISH', ARGV[7], cjson.encode({
       kind = 'made', from = ARGV[4], ledger = each.name, member = ARGV[2], moment = moment,
     }))

@@ -293,9 +293,13 @@ class SharedLedger(Ledger):
             async with redis.pipeline(transaction=False) as pipeline:
                 for each in known:
                     moments = {f"{m.name}|{m.caller}": m.moment for m in self.made.all(each)}
+                    if not moments:
+                        continue
                     pipeline.zadd(_calls(each), moments, nx=True)
                     pipeline.expire(_calls(each), _KEPT_SECONDS)
-                    pipeline.sadd(_LEDGERS, _name(each))
+                    latest = max(moments.values())
+                    pipeline.zadd(_LEDGERS, {_name(each): latest}, gt=True)
+                    pipeline.expire(_LEDGERS, _KEPT_SECONDS)
                 for each, member in taken_back:
                     pipeline.zrem(_calls(each), member)
                 for project, what in learned.items():
@@ -305,7 +309,7 @@ class SharedLedger(Ledger):
 
         await self._link.run(write)
         self._taken_back -= taken_back
-        names = await self._link.run(lambda redis: redis.smembers(_LEDGERS))
+        names = await self._link.run(lambda redis: redis.zrange(_LEDGERS, 0, -1))
         await self._load([_counted(name.decode()) for name in names])
 
     async def _hold_places(self) -> None:

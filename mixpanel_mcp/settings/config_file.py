@@ -40,6 +40,13 @@ class ConfigFile:
     """Names of the environment that `env:` refers to."""
     faults: list[str] = field(default_factory=list[str])
 
+    @property
+    def known_by_jwt(self) -> list[str]:
+        """The callers who have a subject or scopes, whatever else is wrong with them."""
+        return [
+            name for name, table in self.callers.items() if table.keys() & {"subject", "scopes"}
+        ]
+
 
 def read_config(
     path: Path, environment: Mapping[str, str], known: Iterable[str], shown: str

@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from mixpanel_mcp.settings.callers import Caller
 from mixpanel_mcp.settings.hosting import Hosting
 
 _ISSUER = ("jwt_issuer", "jwt_jwks_url", "jwt_audience")
 
 
 def jwt_faults(
-    hosting: Hosting, callers: Sequence[Caller], shown: Callable[[str], str]
+    hosting: Hosting, known_by_jwt: Sequence[str], shown: Callable[[str], str]
 ) -> Iterator[str]:
-    """One sentence for each fault; `shown` names a setting as the operator writes it."""
+    """One sentence for each fault.
+
+    Args:
+        hosting: what was read.
+        known_by_jwt: the callers who have a subject or scopes.
+        shown: names a setting as the operator writes it.
+    """
     missing = [name for name in _ISSUER if getattr(hosting, name) is None]
-    known_by_jwt = [caller.name for caller in callers if caller.is_known_by_jwt]
     needed_for = (
-        f"callers.{known_by_jwt[0]}, who is known by a JWT"
+        f"callers.{known_by_jwt[0]}, who is known by a JWT,"
         if known_by_jwt
         else shown(next(name for name in _ISSUER if name not in missing))
         if len(missing) < len(_ISSUER)
@@ -24,10 +28,10 @@ def jwt_faults(
     if needed_for is None:
         return
     for name in missing:
-        yield f"{shown(name)}: is missing; {needed_for}, needs it"
+        yield f"{shown(name)}: is missing; {needed_for} needs it"
     if hosting.public_url is None:
         yield (
-            f"{shown('public_url')}: is missing; {needed_for}, needs it: clients are told by it "
+            f"{shown('public_url')}: is missing; {needed_for} needs it: clients are told by it "
             "for what to get a JWT"
         )
     if not known_by_jwt:

@@ -90,9 +90,9 @@ def load_settings(
         found += [f"{shown}: {each}" for each in caller_faults(callers, policy, named, toolsets)]
     # Without it nobody calls, and a command that shares the file has nothing to refuse.
     if hosting is not None and hosting.transport is Transport.HTTP:
-        found += jwt_faults(hosting, callers, hosted.shown)
+        found += jwt_faults(hosting, config.known_by_jwt, hosted.shown)
     if serving and hosting is not None:
-        known = bool(callers) or hosting.jwt_issuer is not None
+        known = bool(config.callers) or hosting.jwt_issuer is not None
         found += hosting_faults(hosting, hosted.values, hosted.shown, callers_are_known=known)
     found += _unknown_variables(environment, config.variables)
     found += _unknown_names(given, names or {})

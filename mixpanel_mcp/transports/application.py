@@ -11,7 +11,11 @@ from starlette.types import Receive, Scope, Send
 
 from mixpanel_mcp.settings import Hosting
 from mixpanel_mcp.transports.authentication import Authentication
-from mixpanel_mcp.transports.bodies import BodyRefusedError, with_whole_body
+from mixpanel_mcp.transports.bodies import (
+    BodyRefusedError,
+    ClientGoneError,
+    with_whole_body,
+)
 from mixpanel_mcp.transports.caller_server import CallerServers, TooManyServersError
 from mixpanel_mcp.transports.calls import LIGHT, CallerCalls, Calls
 from mixpanel_mcp.transports.expiry import serve_until
@@ -95,6 +99,8 @@ class Application:
             return error_response(
                 error.status, _REFUSED, error.description, {"Connection": "close"}
             )
+        except ClientGoneError:
+            return None
         except TooManyServersError:
             self._measures.refused(Refusal.SESSIONS)
             return error_response(503, _REFUSED, "Too many callers at once.", _RETRY_SOON)

@@ -16,6 +16,10 @@ class BodyRefusedError(Exception):
         super().__init__(description)
 
 
+class ClientGoneError(Exception):
+    """Whoever sent the beginning of a body has left: nobody waits for an answer."""
+
+
 async def with_whole_body(
     scope: Scope, receive: Receive, limit: int, seconds: float = _SECONDS
 ) -> Receive:
@@ -23,15 +27,16 @@ async def with_whole_body(
 
     Raises:
         BodyRefusedError: it is too large, or comes too slowly.
+        ClientGoneError: it will never be whole.
     """
     if _declared(scope) > limit:
         raise _too_large(limit)
-    first = await _soon(receive, seconds)
-    if first["type"] == "http.request" and first.get("more_body", False):
-        first = await _rest(first, receive, limit, seconds)
-    elif len(first.get("body", b"")) > limit:
-        raise _too_large(limit)
-    waiting: list[Message] = [first]
+    try:
+        async with asyncio.timeout(seconds):
+            body = await _whole(receive, limit)
+    except TimeoutError:
+        raise _too_slow(seconds) from None
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:
         return waiting.pop() if waiting else await receive()
@@ -39,32 +44,17 @@ async def with_whole_body(
     return receive_again
 
 
-async def _rest(first: Message, receive: Receive, limit: int, seconds: float) -> Message:
-    body = bytearray(first.get("body", b""))
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                if len(body) > limit:
-                    raise _too_large(limit)
-                message = await receive()
-                if message["type"] != "http.request":
-                    return message
-                body += message.get("body", b"")
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError:
-        raise _too_slow(seconds) from None
-    if len(body) > limit:
-        raise _too_large(limit)
-    return {"type": "http.request", "body": bytes(body), "more_body": False}
-
-
-async def _soon(receive: Receive, seconds: float) -> Message:
-    try:
-        async with asyncio.timeout(seconds):
-            return await receive()
-    except TimeoutError:
-        raise _too_slow(seconds) from None
+async def _whole(receive: Receive, limit: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientGoneError
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 def _declared(scope: Scope) -> int:

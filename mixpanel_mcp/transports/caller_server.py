@@ -71,6 +71,9 @@ class CallerServer:
     async def serve(self, scope: Scope, receive: Receive, send: Send, *, in_session: bool) -> None:
         """Answer one request, for /mcp or for SSE, in a session or not."""
         reply = Reply(scope, send, in_session=in_session)
+        if self._stop.is_set():
+            await reply.close()
+            return
         with self._requests.entered() as request:
             if scope["path"] == "/mcp":
                 await self._server.session_manager.handle_request(scope, receive, reply.send)

@@ -30,7 +30,7 @@ def loaded(config: Config, text: str, environment: dict[str, str] | None = None)
     config.path.parent.mkdir(parents=True, exist_ok=True)
     config.path.write_text(text, encoding="utf-8")
     config.path.chmod(0o600)
-    return load_settings(environment or {}, {"config": str(config.path)}, names=NAMES)
+    return load_settings(environment or {}, {"config": str(config.path)}, names=NAMES, serving=True)
 
 
 def faults(config: Config, text: str, environment: dict[str, str] | None = None) -> list[str]:
@@ -262,3 +262,20 @@ def test_tokens_are_long_random_and_never_the_same() -> None:
     tokens: list[Any] = [new_token() for _ in range(100)]
     assert len({*tokens, *map(token_hash, tokens)}) == 200
     assert all(len(token) >= 43 + len("mixmcp_") for token in tokens)
+
+
+def test_callers_with_a_fault_are_not_missed_as_well(config: Config) -> None:
+    """One mistake is one fault: whoever mends it shall not look for a second one."""
+    one = f'[callers.ada]\ntoken_sha256 = "{ONE}"\nbudget_share = 7\n'
+    everywhere = HTTP | {"MIXPANEL_MCP_HOST": "0.0.0.0"}  # noqa: S104 - what is to be refused
+    [fault] = faults(config, one, everywhere)
+    assert "callers.ada.budget_share" in fault
+    [fault] = faults(config, '[callers.ada]\nsubject = "ada"\nbudget_share = 7\n', HTTP | JWT)
+    assert "callers.ada.budget_share" in fault
+
+
+def test_what_a_jwt_needs_is_told_for_a_setting_as_for_a_caller(config: Config) -> None:
+    issuer = {"MIXPANEL_MCP_JWT_ISSUER": "https://login.example.com"}
+    told = faults(config, f'[callers.ada]\ntoken_sha256 = "{ONE}"\n', HTTP | issuer)
+    missing = "MIXPANEL_MCP_JWT_AUDIENCE: is missing; MIXPANEL_MCP_JWT_ISSUER needs it"
+    assert missing in told

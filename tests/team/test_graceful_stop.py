@@ -15,11 +15,15 @@ from hosted_server import (
     client_of,
     modern_headers,
     modern_message,
+    settings_for,
 )
 from mcp import MCPError
 from processes import connection_to
 from serving import ServingProcess, serving_process
 from upstream import Held, Reply, Upstream
+
+from mixpanel_mcp.server import Shared
+from mixpanel_mcp.transports.hosting import hosted
 
 pytestmark = UNCLOSED_STREAMS
 
@@ -72,6 +76,27 @@ async def test_a_running_call_ends_and_nothing_new_begins(upstream: Upstream, wa
     assert code == 0
     assert len(upstream.requests) == 1
     assert "Traceback" not in "\n".join(server.lines)
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_whoever_comes_when_all_has_ended_is_told_so(upstream: Upstream, method: str) -> None:
+    settings = settings_for(upstream.url)
+    shared = Shared(settings)
+    built = hosted(settings, shared)
+    transport = httpx.ASGITransport(built.application)
+    async with (
+        built.servers.run(),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as browser,
+    ):
+        begun = await browser.post("/mcp", json=INITIALIZE, headers=ACCEPT)
+        session = {**ACCEPT, "Mcp-Session-Id": begun.headers["mcp-session-id"]}
+        built.servers.end()
+        ping = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+        late = await browser.request(method, "/mcp", json=ping, headers=session)
+    await shared.close()
+
+    assert late.status_code == 503
+    assert "stopping" in late.json()["error"]["message"]
 
 
 async def test_open_streams_do_not_keep_it(upstream: Upstream) -> None:

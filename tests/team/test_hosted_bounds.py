@@ -61,6 +61,47 @@ async def test_a_body_that_trickles_is_not_waited_for() -> None:
     assert refused.value.status == 408
 
 
+async def test_a_body_that_begins_late_has_no_more_time_than_others() -> None:
+    begun = asyncio.Event()
+
+    async def late() -> Any:
+        if begun.is_set():
+            await asyncio.Event().wait()
+        begun.set()
+        await asyncio.sleep(0.2)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    waiting = asyncio.create_task(with_whole_body({"headers": []}, late, 10_000, seconds=0.3))
+    await begun.wait()
+    async with asyncio.timeout(0.45):
+        with pytest.raises(BodyRefusedError) as refused:
+            await waiting
+
+    assert refused.value.status == 408
+
+
+@pytest.mark.parametrize("headers", [ACCEPT, modern_headers("tools/list")], ids=["old", "new"])
+async def test_whoever_leaves_within_a_body_is_no_error(
+    upstream: Upstream, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    async with running_server(settings_for(upstream.url)) as server:
+        _, writer = await asyncio.open_connection(*server.address)
+        writer.write(
+            f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: 9\r\n\r\n{{".encode()
+        )
+        await writer.drain()
+        connections = server.server.server_state.connections
+        async with asyncio.timeout(10):
+            while not connections:  # noqa: ASYNC110 - the other end makes it true
+                await asyncio.sleep(0.01)
+            writer.close()
+            while connections:  # noqa: ASYNC110 - the other end makes it true
+                await asyncio.sleep(0.01)
+
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_head_without_end_is_cut_off(upstream: Upstream) -> None:
     async with running_server(settings_for(upstream.url)) as server:
         reader, writer = await asyncio.open_connection(*server.address)
