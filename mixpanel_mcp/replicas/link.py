@@ -67,6 +67,7 @@ class Link:
         self._trusted_from = 0.0
         self._listens = False
         self._was_told = False
+        self._why = "no answer"
         self._tasks: set[asyncio.Task[Any]] = set()
         self._returning: list[Callable[[], Awaitable[None]]] = []
         self._beating: list[Callable[[], Awaitable[None]]] = []
@@ -140,7 +141,7 @@ class Link:
                 await listening.wait()
         await self._beat_once()
         if self.state is State.AWAY:
-            self._say("cannot be reached")
+            self._say(f"cannot be reached ({self._why})")
         self.start(self._beat_on())
 
     async def close(self) -> None:
@@ -192,12 +193,13 @@ class Link:
             return await command(self._redis)
 
     def _lost(self, error: BaseException) -> None:
+        self._why = type(error).__name__
         if self.state is State.AWAY:
             return
         if self.state is State.SHARED:
             self.left_at = self.clock()
         self.state = State.AWAY
-        self._say(f"is away ({type(error).__name__})")
+        self._say(f"is away ({self._why})")
 
     def _say(self, why: str) -> None:
         """Say it once, until Redis is believed again."""

@@ -79,7 +79,7 @@ def load_settings(
     given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
     policy = _read(Policy, given, found)
     hosted = _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags)
-    hosting = _read(Hosting, hosted, found)
+    hosting = _read(Hosting, hosted, found) or _sound_part(Hosting, hosted)
     config, shown = _config(given, environment)
     found += config.faults
     connections = _connections(config, shown, environment, found)
@@ -206,6 +206,18 @@ def _read(settings: type[_S], given: _Written, faults: list[str]) -> _S | None:
             text = f"{shown}: {fault['msg'].removeprefix('Value error, ')}"
             if text not in faults:  # the environment may fill several tables
                 faults.append(text)
+        return None
+
+
+def _sound_part(settings: type[_S], given: _Written) -> _S | None:
+    """What can be read without the values that are wrong: others may not fit together either."""
+    try:
+        return settings(**given.values)
+    except ValidationError as error:
+        wrong = {fault["loc"][0] for fault in error.errors(include_input=False)}
+    try:
+        return settings(**{name: each for name, each in given.values.items() if name not in wrong})
+    except ValidationError:
         return None
 
 

@@ -76,6 +76,13 @@ def test_every_fault_is_listed_at_once() -> None:
         assert flag in said
 
 
+def test_a_bad_value_hides_no_setting_that_does_not_fit_the_others() -> None:
+    said = refused("--transport", "http", "--host", "192.0.2.1", "--port", "70000")
+
+    assert "--port" in said
+    assert "--host" in said
+
+
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
