@@ -19,7 +19,8 @@ from mixpanel_mcp.files.exports import Export, ExportInUseError, Format, OtherEx
 from mixpanel_mcp.files.parquet import OWN_COLUMNS, ColumnType, ConversionError, join_parquet
 from mixpanel_mcp.files.slices import Room
 from mixpanel_mcp.operations.export_files import manifest_of, summary
-from mixpanel_mcp.operations.export_slices import Order, Outcome, SlicedExport
+from mixpanel_mcp.operations.export_orders import Order, Outcome
+from mixpanel_mcp.operations.export_slices import SlicedExport
 from mixpanel_mcp.settings import Settings, SettingsError, flag_of
 
 _COPIED = 1024 * 1024

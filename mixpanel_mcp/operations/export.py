@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field
 
@@ -19,7 +19,7 @@ from mixpanel_mcp.json_values import is_object
 from mixpanel_mcp.operation import Answer, Call, Effect, InProject, Status, Table, operation
 from mixpanel_mcp.operations.arguments import Day, Names, from_json
 from mixpanel_mcp.operations.export_files import download_to_files
-from mixpanel_mcp.operations.export_slices import Order
+from mixpanel_mcp.operations.export_orders import Order
 from mixpanel_mcp.sanitize import counted, quoted
 
 _SHOWN_EVENTS = 200
@@ -96,19 +96,16 @@ async def download_data(call: Call, args: DownloadData) -> Answer:
         ),
         accept_gzip=args.gzip_encoding,
     )
-    received = _Received(call, args)
-    try:
-        async with call.stream(request) as pieces:
-            await received.take(pieces)
-        received.finish()
-    except FailedError as error:
-        raise received.broken_off(error) from error
-    except OSError as error:
-        full = FailedError(f"The file could not be written to its end: {error.strerror}.")
-        raise received.broken_off(full) from error
-    except BaseException:  # cancelled, or a bug of ours: leave no half file behind
-        received.discard()
-        raise
+    with _Received(call, args) as received:
+        try:
+            async with call.stream(request) as pieces:
+                await received.take(pieces)
+            received.finish()
+        except FailedError as error:
+            raise received.broken_off(error) from error
+        except OSError as error:
+            full = FailedError(f"The file could not be written to its end: {error.strerror}.")
+            raise received.broken_off(full) from error
     return received.answer()
 
 
@@ -212,8 +209,12 @@ class _Received:
         if self._file is not None:
             self._file.finish()
 
-    def discard(self) -> None:
-        if self._file is not None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Leave no half file behind (cancelled, or a bug of ours), unless an error tells of it."""
+        if kind is not None and not issubclass(kind, FailedError) and self._file is not None:
             self._file.discard()
 
     def broken_off(self, error: FailedError) -> FailedError:

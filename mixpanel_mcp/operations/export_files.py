@@ -24,7 +24,8 @@ from mixpanel_mcp.files.exports import (
 )
 from mixpanel_mcp.files.slices import Room
 from mixpanel_mcp.operation import Answer, Call, Status, Table
-from mixpanel_mcp.operations.export_slices import Order, Outcome, SlicedExport
+from mixpanel_mcp.operations.export_orders import Order, Outcome
+from mixpanel_mcp.operations.export_slices import SlicedExport
 from mixpanel_mcp.sanitize import counted
 
 

@@ -16,7 +16,7 @@ from mixpanel_mcp.files.parquet import ConversionError, DuckDBMissingError, writ
 from mixpanel_mcp.json_values import is_list, is_object
 from mixpanel_mcp.operation import Answer, Arguments, Call, Effect, Table, operation
 from mixpanel_mcp.operations.arguments import Day, from_json
-from mixpanel_mcp.operations.export_slices import no_duckdb
+from mixpanel_mcp.operations.export_days import no_duckdb
 from mixpanel_mcp.operations.exports import found_export
 from mixpanel_mcp.sanitize import counted, quoted
 
