@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ class Store:
             self._connection.begin()
             self._in_transaction = True
             try:
-                yield
-            except BaseException:  # whatever ends it, cancellation too, ends the transaction
-                self._connection.rollback()
-                raise
-            else:
+                # Whatever ends it early, cancellation too, undoes it.
+                with ExitStack() as undoing:
+                    undoing.callback(self._connection.rollback)
+                    yield
+                    undoing.pop_all()
                 self._connection.commit()
             finally:
                 self._in_transaction = False

@@ -1,5 +1,6 @@
 """The calls of all replicas, counted in Redis; each keeps a copy of what it knows."""
 
+import asyncio
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -103,7 +104,7 @@ class SharedLedger(Ledger):
             count = await self._take_cautiously(counting)
             if count is not Count.TAKEN:
                 self._taken_back |= {(each, _member(counting)) for each in counting.counted}
-        except BaseException:
+        except asyncio.CancelledError:
             self._link.start(self.give_back(counting))
             raise
         if count is Count.TAKEN:
@@ -168,7 +169,7 @@ class SharedLedger(Ledger):
             count = await self._take_in_redis(counting)
         except AwayError:
             return Count.TAKEN
-        except BaseException:
+        except asyncio.CancelledError:
             self._running.pop(counting.name, None)
             self._link.start(self.give_back(counting))
             raise

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from types import TracebackType
 from uuid import uuid4
 
 from opentelemetry import context, trace
@@ -53,20 +55,29 @@ class OpenTelemetryRecorder:
 
     @contextmanager
     def span(self, name: str, attributes: Attributes, *, outgoing: bool) -> Generator[None]:
-        with self._tracer.start_as_current_span(
+        opened = self._tracer.start_as_current_span(
             name,
             kind=trace.SpanKind.CLIENT if outgoing else trace.SpanKind.INTERNAL,
             attributes=_present(attributes),
             # The texts of exceptions may quote a reply or an argument.
             record_exception=False,
             set_status_on_exception=False,
-        ) as span:
-            try:
-                yield
-            except BaseException as error:
-                if "error.type" not in (getattr(span, "attributes", None) or {}):
-                    self.note({"error.type": type(error).__qualname__})
-                raise
+        )
+        with opened as span, ExitStack() as ending:
+            ending.push(partial(self._ended, span))
+            yield
+
+    def _ended(
+        self,
+        span: trace.Span,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Note the kind of what ended a span, unless it was told already."""
+        told: Mapping[str, object] = getattr(span, "attributes", None) or {}
+        if kind is not None and "error.type" not in told:
+            self.note({"error.type": kind.__qualname__})
 
     def note(self, attributes: Attributes) -> None:
         span = trace.get_current_span()
