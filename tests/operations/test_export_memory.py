@@ -91,15 +91,8 @@ async def exported(client: Client) -> dict[str, Any]:
     return answer.structured_content["data"]
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
-@pytest.mark.parametrize("reply", [plain, zipped])
-async def test_a_hundred_megabytes_pass_through_twenty(
-    upstream: Upstream, tmp_path: Path, reply: Callable[[int], Reply]
-) -> None:
-    sizes = iter([1, BLOCKS])
-    upstream.default = lambda _request: reply(next(sizes))
-    mark = f"mark-{secrets.token_hex(8)}"
-    server = StdioServerParameters(
+def started_with(mark: str, upstream: Upstream, files_root: Path) -> StdioServerParameters:
+    return StdioServerParameters(
         command=sys.executable,
         args=["-m", "mixpanel_mcp"],
         env={
@@ -108,9 +101,20 @@ async def test_a_hundred_megabytes_pass_through_twenty(
             "MIXPANEL_PASSWORD": CANARY_PASSWORD,
             "MIXPANEL_PROJECT_ID": "4242",
             "MIXPANEL_BASE_URL": upstream.url,
-            "MIXPANEL_MCP_FILES_ROOT": str(tmp_path),
+            "MIXPANEL_MCP_FILES_ROOT": str(files_root),
         },
     )
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+@pytest.mark.parametrize("reply", [plain, zipped])
+async def test_a_hundred_megabytes_pass_through_twenty(
+    upstream: Upstream, tmp_path: Path, reply: Callable[[int], Reply]
+) -> None:
+    sizes = iter([1, BLOCKS])
+    upstream.default = lambda _request: reply(next(sizes))
+    mark = f"mark-{secrets.token_hex(8)}"
+    server = started_with(mark, upstream, tmp_path)
 
     async with Client(server) as client:
         await exported(client)  # a small one first: what is loaded once is no growth
@@ -133,18 +137,7 @@ async def test_a_day_in_files_stays_as_flat_and_others_are_answered_meanwhile(
     sizes = iter([1, BLOCKS])
     upstream.default = lambda _request: zipped(next(sizes))
     mark = f"mark-{secrets.token_hex(8)}"
-    server = StdioServerParameters(
-        command=sys.executable,
-        args=["-m", "mixpanel_mcp"],
-        env={
-            "THIS_TEST": mark,
-            "MIXPANEL_USERNAME": "robot",
-            "MIXPANEL_PASSWORD": CANARY_PASSWORD,
-            "MIXPANEL_PROJECT_ID": "4242",
-            "MIXPANEL_BASE_URL": upstream.url,
-            "MIXPANEL_MCP_FILES_ROOT": str(tmp_path),
-        },
-    )
+    server = started_with(mark, upstream, tmp_path)
     waited: list[float] = []
 
     async def day(client: Client, day: str) -> dict[str, Any]:
