@@ -1,8 +1,8 @@
 """What goes on inside a call, for whoever records it as a trace; nothing where nobody does.
 
-Only tracing.py knows OpenTelemetry. So nothing here costs anything before a recorder is there, and
-the layers below the server need no library for it. Attributes are numbers, words of ours and names
-that the operator chose: never an argument, a query string, or anything of Mixpanel's data.
+Only the room `tracing` knows OpenTelemetry. So nothing here costs anything before a recorder is
+there, and the layers below the server need no library for it. Attributes are numbers, words of ours
+and names that the operator chose: never an argument, a query, or anything of Mixpanel's data.
 """
 
 from collections.abc import Mapping
