@@ -36,14 +36,7 @@ def settings_of(settings: Settings, caller: Caller) -> Settings:
         for each in settings.connections
         if not caller.connections or each.name in caller.connections
     ]
-    default, *others = connections
-    return Settings(
-        default,
-        policy.model_copy(update=changes),
-        others,
-        callers=settings.callers,
-        hosting=settings.hosting,
-    )
+    return settings.with_policy(policy.model_copy(update=changes), connections)
 
 
 def share_of(caller: Caller) -> BudgetShare | None:
@@ -60,14 +53,7 @@ def narrowed(settings: Settings, narrowing: Narrowing) -> Settings:
         "read_only": policy.read_only or narrowing.read_only,
         "exclude_tools": _without(policy, narrowing.toolsets),
     }
-    default, *others = settings.connections
-    return Settings(
-        default,
-        policy.model_copy(update=changes),
-        others,
-        callers=settings.callers,
-        hosting=settings.hosting,
-    )
+    return settings.with_policy(policy.model_copy(update=changes), settings.connections)
 
 
 def _without(policy: Policy, toolsets: Collection[str] | None) -> tuple[str, ...]:

@@ -212,6 +212,11 @@ class Settings:
         callers = [each.model_copy(update={"connections": ()}) for each in self.callers]
         return type(self)(connection, self.policy, callers=callers, hosting=self.hosting)
 
+    def with_policy(self, policy: Policy, connections: Sequence[Connection]) -> Self:
+        """The same server under another policy, for these connections."""
+        default, *others = connections
+        return type(self)(default, policy, others, callers=self.callers, hosting=self.hosting)
+
 
 CONNECTION_NAMES = tuple(
     name for name in Connection.model_fields if name not in {"name", "sandbox", "tabled"}
