@@ -4,23 +4,23 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from ssl import SSLContext
 
 import httpx
 
 from mixpanel_mcp import __version__
 from mixpanel_mcp.api.errors import NotConfiguredError
+from mixpanel_mcp.api.lanes import Lanes
 from mixpanel_mcp.api.retry import AttemptFailedError, Outcome
 from mixpanel_mcp.settings import Connection, is_loopback
 
 _CONNECT_SECONDS = 10.0
 _OPENING_SHARE = 0.8
-# More connections than Mixpanel answers at once only slow the pool down. All of them are kept:
-# one that is not is closed after its request, and the next request in line opens another.
+# Mixpanel answers no more at once; what waits for more waits here.
 _CONNECTIONS = 20
-_LIMITS = httpx.Limits(
-    max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS, keepalive_expiry=30
-)
+_LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
 
 # httpx logs whole addresses with their query at INFO, httpcore the headers of replies at DEBUG.
 # Both can hold tokens, so a host that turns logging up must not turn these up with it.
@@ -57,10 +57,10 @@ def _outcome_of(error: httpx.TransportError) -> Outcome:
 
 
 class Transport:
-    """A pool of kept-alive HTTP/1.1 connections; follows no redirect, keeps no cookie."""
+    """Kept-alive HTTP/1.1 connections; follows no redirect, keeps no cookie."""
 
     def __init__(self, connection: Connection) -> None:
-        """Open the pool; no connection is made yet.
+        """Make ready; no connection is made yet.
 
         Raises:
             NotConfiguredError: a proxy or certificate file named in the environment is unusable.
@@ -70,13 +70,8 @@ class Transport:
             httpx.URL(connection.base_url).host.strip("[]")
         )
         try:
-            self._client = httpx.AsyncClient(
-                follow_redirects=False,
-                trust_env=not local,
-                limits=_LIMITS,
-                cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-                headers={"User-Agent": f"mixpanel-mcp/{__version__}", "Accept": "*/*"},
-            )
+            secure = httpx.create_ssl_context(trust_env=not local)
+            self._lanes = Lanes(partial(_client, secure, trust_env=not local), _CONNECTIONS)
         except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
             # The error's own text may quote a proxy's address with its password.
             raise NotConfiguredError(
@@ -97,17 +92,29 @@ class Transport:
         # Before the attempt ends: then it is known that nothing was sent.
         opening = min(seconds * _OPENING_SHARE, _CONNECT_SECONDS)
         timeout = httpx.Timeout(seconds, connect=opening, pool=seconds * _OPENING_SHARE)
-        request = self._client.build_request(
-            method, url, headers=headers, content=body or None, timeout=timeout
-        )
         try:
-            response = await self._client.send(request, stream=True)
+            async with self._lanes.taken(timeout.pool or 0) as client:
+                request = client.build_request(
+                    method, url, headers=headers, content=body or None, timeout=timeout
+                )
+                response = await client.send(request, stream=True)
+                try:
+                    yield Response(response.status_code, response.headers, response)
+                finally:
+                    await response.aclose()
         except httpx.TransportError as error:
             raise AttemptFailedError(_outcome_of(error)) from error
-        try:
-            yield Response(response.status_code, response.headers, response)
-        finally:
-            await response.aclose()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._lanes.close()
+
+
+def _client(secure: SSLContext, *, trust_env: bool) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        verify=secure,
+        trust_env=trust_env,
+        limits=_LIMITS,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        headers={"User-Agent": f"mixpanel-mcp/{__version__}", "Accept": "*/*"},
+    )
