@@ -56,7 +56,8 @@ def render(
 ) -> t.CallToolResult:
     """Turn an answer into a result: a first line that says it, the data fenced, then the rest."""
     shown = Shown(redact)
-    whole_scope = cast("dict[str, Any]", shown.data({**scope, **answer.scope}))
+    # The call's own scope is of our making: numbers, and names that the operator chose.
+    whole_scope = {**scope, **cast("dict[str, Any]", shown.data(dict(answer.scope)))}
     following = _following(answer.next, tool_prefix, shown)
     notes = [shown.line(note, _LONGEST_NOTE) for note in [*_cache_note(scope), *answer.notes]]
     data, left_out = shown.bounded_data(answer.data, DATA_LIMIT)

@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import anyio
 
-from mixpanel_mcp import spans
+from mixpanel_mcp import __version__, spans
 from mixpanel_mcp.api import errors
 from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.attempts import counted, logged
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from mixpanel_mcp.api.transport import Response
 
 _Answer = TypeVar("_Answer")
+
+_USUAL: Pairs = (("User-Agent", f"mixpanel-mcp/{__version__}"), ("Accept", "*/*"))
 
 
 class MixpanelClient:
@@ -289,6 +291,7 @@ def _basic(username: str, password: str) -> str:
 def _headers(request: Request) -> Pairs:
     headers = list(request.headers)
     given = {name.lower() for name, _ in headers}
+    headers += [each for each in _USUAL if each[0].lower() not in given]
     if request.content_type and "content-type" not in given:
         headers.append(("Content-Type", request.content_type))
     if request.compress:

@@ -5,12 +5,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from http.cookiejar import CookieJar
 from ssl import SSLContext
 
 import httpx
 
-from mixpanel_mcp import __version__
 from mixpanel_mcp.api.errors import NotConfiguredError
 from mixpanel_mcp.api.lanes import Lanes
 from mixpanel_mcp.api.retry import AttemptFailedError, Outcome
@@ -56,6 +55,13 @@ def _outcome_of(error: httpx.TransportError) -> Outcome:
             return Outcome.DROPPED
 
 
+class _NoCookies(CookieJar):
+    """Takes none, without looking for any as the policy of the library would."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Leave them where they are."""
+
+
 class Transport:
     """Kept-alive HTTP/1.1 connections; follows no redirect, keeps no cookie."""
 
@@ -92,11 +98,15 @@ class Transport:
         # Before the attempt ends: then it is known that nothing was sent.
         opening = min(seconds * _OPENING_SHARE, _CONNECT_SECONDS)
         timeout = httpx.Timeout(seconds, connect=opening, pool=seconds * _OPENING_SHARE)
+        request = httpx.Request(
+            method,
+            url,
+            headers=headers,
+            content=body or None,
+            extensions={"timeout": timeout.as_dict()},
+        )
         try:
             async with self._lanes.taken(timeout.pool or 0) as client:
-                request = client.build_request(
-                    method, url, headers=headers, content=body or None, timeout=timeout
-                )
                 response = await client.send(request, stream=True)
                 try:
                     yield Response(response.status_code, response.headers, response)
@@ -115,6 +125,5 @@ def _client(secure: SSLContext, *, trust_env: bool) -> httpx.AsyncClient:
         verify=secure,
         trust_env=trust_env,
         limits=_LIMITS,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        headers={"User-Agent": f"mixpanel-mcp/{__version__}", "Accept": "*/*"},
+        cookies=_NoCookies(),
     )

@@ -50,12 +50,13 @@ class Application:
         self._doors = doors
         self._measures = doors.calls.measures
         self._paths = {"/mcp"} | ({"/sse", "/messages/"} if hosting.sse else set[str]())
-        self._behind_guard = for_pages(self._answer, hosting)
+        self._answer_page = for_pages(self._answer, hosting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._doors.guard.refusal(scope)
         if refusal is None:
-            await self._behind_guard(scope, receive, send)
+            answer = self._answer if _is_call_of_program(scope) else self._answer_page
+            await answer(scope, receive, send)
             return
         reason = Refusal.HOST if refusal.status_code == 421 else Refusal.ORIGIN
         self._measures.refused(reason)
@@ -135,6 +136,11 @@ class Application:
             return True
         posted = scope["method"] == "POST" and not self._hosting.stateless
         return posted and not _is_modern(headers)
+
+
+def _is_call_of_program(scope: Scope) -> bool:
+    """Whether nothing need be said to a browser, nor to a cache that may keep what pages read."""
+    return scope["method"] == "POST" and all(name != b"origin" for name, _ in scope["headers"])
 
 
 def _is_modern(headers: Headers) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import sniffio
 import uvicorn
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -45,6 +46,9 @@ def serve_http(
     settings: Settings, shared: Shared, listener: socket.socket, say: Callable[[str], None]
 ) -> None:
     """Serve until a signal ends it; as `http_server`."""
+    # The libraries below ask at each of their steps which kind of event loop runs in this thread.
+    # Told, they need not find out: that is two of a hundred parts of a call.
+    sniffio.thread_local.name = "asyncio"
     http_server(settings, shared, listener, say).run(sockets=[listener])
 
 
