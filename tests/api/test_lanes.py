@@ -43,11 +43,10 @@ async def test_who_finds_no_lane_waits_for_one() -> None:
         async with lanes.taken(_PATIENCE):
             order.append("second")
 
-    async with anyio.create_task_group() as beside:
-        async with lanes.taken(_PATIENCE):
-            beside.start_soon(second)
-            await anyio.wait_all_tasks_blocked()
-            order.append("first")
+    async with anyio.create_task_group() as beside, lanes.taken(_PATIENCE):
+        beside.start_soon(second)
+        await anyio.wait_all_tasks_blocked()
+        order.append("first")
     assert order == ["first", "second"]
 
 
@@ -68,11 +67,10 @@ async def test_a_request_that_fails_or_is_cancelled_gives_its_lane_back() -> Non
         async with lanes.taken(_PATIENCE):
             scope.cancel()
             await anyio.sleep_forever()
-    async with anyio.create_task_group() as waiting:
-        async with lanes.taken(_PATIENCE):
-            waiting.start_soon(_take, lanes)
-            await anyio.wait_all_tasks_blocked()
-            waiting.cancel_scope.cancel()
+    async with anyio.create_task_group() as waiting, lanes.taken(_PATIENCE):
+        waiting.start_soon(_take, lanes)
+        await anyio.wait_all_tasks_blocked()
+        waiting.cancel_scope.cancel()
     async with lanes.taken(0):
         pass
 
