@@ -6,6 +6,7 @@ Nothing in them comes from a project.
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable
+from functools import lru_cache
 from typing import TypeVar
 
 from mixpanel_mcp import spans
@@ -34,6 +35,7 @@ _WORD = re.compile(
 )
 
 
+@lru_cache
 def shown_path(path: str) -> str:
     """A path with `*` for each part that is no word of Mixpanel's."""
     return "/".join(part if not part or _WORD.fullmatch(part) else "*" for part in path.split("/"))
