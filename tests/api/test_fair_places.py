@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from mixpanel_mcp.api.fair_places import FairPlaces
 
-MOST = 3
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("come"), st.sampled_from("abc")),
@@ -88,13 +87,15 @@ async def test_those_of_one_caller_are_let_in_as_they_came() -> None:
     assert came == list(range(20))
 
 
-@given(steps=STEPS)
-def test_no_place_is_lost_and_none_is_given_twice(steps: list[tuple[str, int | str]]) -> None:
-    asyncio.run(_played(steps))
+@given(most=st.integers(1, 3), steps=STEPS)
+def test_no_place_is_lost_and_none_is_given_twice(
+    most: int, steps: list[tuple[str, int | str]]
+) -> None:
+    asyncio.run(_played(most, steps))
 
 
-async def _played(steps: list[tuple[str, int | str]]) -> None:
-    callers = _Callers(places := FairPlaces(MOST))
+async def _played(most: int, steps: list[tuple[str, int | str]]) -> None:
+    callers = _Callers(places := FairPlaces(most))
     for step, what in steps:
         if isinstance(what, str):
             await callers.come(what)
@@ -107,25 +108,25 @@ async def _played(steps: list[tuple[str, int | str]]) -> None:
             callers.give_up(what)
         await _settled()
         # Nobody waits beside a free place.
-        assert len(callers.inside) == MOST or not callers.waiting
+        assert len(callers.inside) == most or not callers.waiting
     while callers.inside:
         callers.leave(0)
         await _settled()
 
-    assert callers.most_inside <= MOST
+    assert callers.most_inside <= most
     assert not callers.waiting
-    await _all_are_free(places)
+    await _all_are_free(places, most)
 
 
-async def _all_are_free(places: FairPlaces) -> None:
+async def _all_are_free(places: FairPlaces, most: int) -> None:
     callers = _Callers(places)
-    for _ in range(MOST + 1):
+    for _ in range(most + 1):
         await callers.come("z")
-    assert (len(callers.inside), len(callers.waiting)) == (MOST, 1)
+    assert (len(callers.inside), len(callers.waiting)) == (most, 1)
     callers.leave(0)
     await _settled()
-    assert Counter(callers.let_in) == {"z": MOST + 1}
-    for each in range(MOST):
+    assert Counter(callers.let_in) == {"z": most + 1}
+    for each in range(most):
         callers.leave(each)
     await _settled()
 
