@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import Any
 
 import httpx
 import mcp.types as t
@@ -142,6 +143,31 @@ async def test_a_call_that_takes_too_long_is_ended_and_told_so(
     assert len(upstream.requests) == 1
     assert "Traceback" not in "\n".join(server.lines)
     assert "ERROR" not in "\n".join(server.lines)
+
+
+@pytest.mark.parametrize("way", ["legacy", "sse"])
+async def test_a_question_nobody_answers_ends_with_the_server(upstream: Upstream, way: Way) -> None:
+    asked = asyncio.Event()
+
+    async def ponder(context: Any, params: Any) -> t.ElicitResult:
+        del context, params
+        asked.set()
+        return await asyncio.Future[t.ElicitResult]()
+
+    deletion = {"delete_profiles": ["ada"], "confirm": True}
+    flags = ("--sse", "--stop-seconds", "0.2")
+    async with serving_process(*flags, environment=connection_to(upstream)) as server:
+        async with client_of(server.origin, way, elicitation_callback=ponder) as client:
+            running = asyncio.create_task(client.call_tool("delete_profile", deletion))
+            await asked.wait()
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(MCPError, match="server has stopped"):
+                await running
+        code = await server.ended()
+
+    assert code == 0
+    assert upstream.requests == []
+    assert "Traceback" not in "\n".join(server.lines)
 
 
 async def test_whoever_is_cut_off_is_told_what_may_have_happened(upstream: Upstream) -> None:
