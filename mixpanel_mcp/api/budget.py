@@ -110,9 +110,9 @@ class Budget:
         await self._ledger.look(counted)
         for each in counted:
             self._refuse_if_spent(each, deadline)  # before it waits for a place
-        async with AsyncExitStack() as places:
+        async with AsyncExitStack() as held:
             for each in counted:
-                await self._take_place(each, places, deadline)
+                await self._take_place(each, held, deadline)
             counting = await self._count(counted, deadline)
             try:
                 yield
@@ -265,15 +265,14 @@ class Budget:
         if deadline.remaining() < _PLACE_WAIT:
             raise _crowded(next(each for each in counted if RULES[each.allowance].at_once))
 
-    async def _take_place(
-        self, counted: Counted, places: AsyncExitStack, deadline: Deadline
-    ) -> None:
-        place = self._ledger.place(counted)
-        if place is None:
+    async def _take_place(self, counted: Counted, held: AsyncExitStack, deadline: Deadline) -> None:
+        """Hold one of the places of those that run at once; other callers have their turns too."""
+        places = self._ledger.places(counted)
+        if places is None:
             return
         try:
             with anyio.fail_after(max(0, deadline.remaining())), waiting_for(Wait.SLOT):
-                await places.enter_async_context(place)
+                await held.enter_async_context(places.held_by(self))
         except TimeoutError:
             raise _crowded(counted) from None
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import NamedTuple
 
-import anyio
-
 from mixpanel_mcp.api.allowances import DAY, HOUR, RULES, SECOND, Allowance
+from mixpanel_mcp.api.fair_places import FairPlaces
 from mixpanel_mcp.api.windows import Made, MovingWindows
 
 # Ours are a little longer than Mixpanel's, where a call arrives later than it left here.
@@ -102,7 +101,7 @@ class Ledger:
         self._own_clock = clock
         self.made = MovingWindows(self.clock, DAY + _USUAL_MARGIN)
         self.learned: dict[str, Learned] = {}
-        self._places: dict[Counted, anyio.Semaphore] = {}
+        self._places: dict[Counted, FairPlaces] = {}
 
     def clock(self) -> float:
         """The time by which calls are counted."""
@@ -141,12 +140,12 @@ class Ledger:
         others = self.others(counted)
         return others.left(self.clock()) if others else 0
 
-    def place(self, counted: Counted) -> anyio.Semaphore | None:
+    def places(self, counted: Counted) -> FairPlaces | None:
         """Where those that may run at once in this process stand in line."""
         at_once = RULES[counted.allowance].at_once
         if at_once is None:
             return None
-        return self._places.setdefault(counted, anyio.Semaphore(at_once))
+        return self._places.setdefault(counted, FairPlaces(at_once))
 
     async def look(self, counted: Sequence[Counted]) -> None:
         """Learn what others counted meanwhile, where there are others."""

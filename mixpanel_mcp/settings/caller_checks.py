@@ -7,6 +7,8 @@ from mixpanel_mcp.settings.callers import Caller
 from mixpanel_mcp.settings.models import Policy
 from mixpanel_mcp.settings.names import nearest
 
+_KNOWN_BY = frozenset({"token_sha256", "subject", "scopes"})
+
 
 def caller_faults(
     callers: Sequence[Caller],
@@ -17,7 +19,7 @@ def caller_faults(
     """One sentence for each fault, which begins with its place in the file.
 
     Args:
-        callers: in the file's order.
+        callers: in the file's order, without the values that are wrong by themselves.
         policy: what no caller may go beyond.
         connections: the names there are.
         toolsets: those there are; not looked at without it.
@@ -33,7 +35,7 @@ def caller_faults(
 
 
 def _unidentified(caller: Caller) -> Iterator[str]:
-    if not caller.token_sha256 and not caller.is_known_by_jwt:
+    if not (caller.token_sha256 or caller.is_known_by_jwt or caller.tabled & _KNOWN_BY):
         yield (
             f"callers.{caller.name}: nobody can be this caller; add token_sha256 (see "
             f"`mixpanel-mcp token new {caller.name}`), or subject or scopes of a JWT"
@@ -77,7 +79,9 @@ def _mistaken_for(caller: Caller, earlier: Sequence[Caller]) -> Iterator[str]:
             yield f"{place}.token_sha256: callers.{other.name} has the same hash"
         if caller.subject is not None and caller.subject == other.subject:
             yield f"{place}.subject: callers.{other.name} has the same subject"
-        by_scopes_alone = caller.subject is None and other.subject is None
+        by_scopes_alone = not any(
+            each.subject is not None or "subject" in each.tabled for each in (caller, other)
+        )
         if by_scopes_alone and other.scopes and set(other.scopes) <= set(caller.scopes):
             yield (
                 f"{place}.scopes: whoever has them is callers.{other.name} already, which stands "

@@ -14,11 +14,11 @@ _LISTS = frozenset(CALLER_NAMES) - _SINGLE
 def caller_values(
     place: str, table: dict[str, Any], fault: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The values of one table that have the right type; the others are faults.
+    """The values of one table that have the right type, and `tabled`; the others are faults.
 
     A type is exact: "false" in quotes would be true to a careless reader.
     """
-    taken: dict[str, Any] = {}
+    taken: dict[str, Any] = {"tabled": frozenset(table)}
     for key, value in table.items():
         if key not in CALLER_NAMES:
             shown = ascii(key[:60])[1:-1]

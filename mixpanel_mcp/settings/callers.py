@@ -35,6 +35,11 @@ def _parse_hash(value: str) -> str:
     return digits
 
 
+def _known_destination(value: str) -> str:
+    parse_destination(value)
+    return value
+
+
 class Caller(Frozen):
     """One who may call. What is left unset is as the operator's policy has it; nothing widens."""
 
@@ -47,8 +52,10 @@ class Caller(Frozen):
     read_only: bool = False
     confirmation: Confirmation | None = None
     allowed_projects: CommaSeparated[int] = ()
-    allowed_destinations: CommaSeparated[str] = ()
+    allowed_destinations: CommaSeparated[Annotated[str, AfterValidator(_known_destination)]] = ()
     budget_share: float | None = Field(default=None, gt=0, le=1)
+    tabled: frozenset[str] = frozenset()
+    """What its table sets, rightly or wrongly."""
 
     @field_validator("token_sha256")
     @classmethod
@@ -64,16 +71,9 @@ class Caller(Frozen):
             raise ValueError('has a blank within a scope; write a list, such as ["read", "write"]')
         return value
 
-    @field_validator("allowed_destinations")
-    @classmethod
-    def _known_destinations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            parse_destination(entry)
-        return value
-
     @property
     def is_known_by_jwt(self) -> bool:
         return self.subject is not None or bool(self.scopes)
 
 
-CALLER_NAMES = tuple(name for name in Caller.model_fields if name != "name")
+CALLER_NAMES = tuple(name for name in Caller.model_fields if name not in {"name", "tabled"})

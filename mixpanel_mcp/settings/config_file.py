@@ -44,7 +44,7 @@ class ConfigFile:
     def known_by_jwt(self) -> list[str]:
         """The callers who have a subject or scopes, whatever else is wrong with them."""
         return [
-            name for name, table in self.callers.items() if table.keys() & {"subject", "scopes"}
+            name for name, table in self.callers.items() if table["tabled"] & {"subject", "scopes"}
         ]
 
 

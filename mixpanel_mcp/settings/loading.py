@@ -77,7 +77,7 @@ def load_settings(
     """
     found = list(faults)
     given = _Given(POLICY_PREFIX, POLICY_NAMES, environment, flags)
-    policy = _read(Policy, given, found)
+    policy = _read(Policy, given, found) or _sound_part(Policy, given)
     hosted = _Given(POLICY_PREFIX, HOSTING_NAMES, environment, flags)
     hosting = _read(Hosting, hosted, found) or _sound_part(Hosting, hosted)
     config, shown = _config(given, environment)
@@ -132,7 +132,7 @@ def _callers(config: ConfigFile, shown: str, faults: list[str]) -> list[Caller]:
         _CallerTable(f"{shown}: callers.{name}", {**values, "name": name})
         for name, values in config.callers.items()
     ]
-    callers = [_read(Caller, table, faults) for table in tables]
+    callers = [_read(Caller, each, faults) or _sound_part(Caller, each) for each in tables]
     return [each for each in callers if each is not None]
 
 

@@ -24,10 +24,15 @@ from mixpanel_mcp.transports.narrowing_headers import narrowing_of
 from mixpanel_mcp.transports.origins import HostGuard, for_pages
 from mixpanel_mcp.transports.probes import Probes
 from mixpanel_mcp.transports.refusals import RequestRefusedError
-from mixpanel_mcp.transports.streams import error_response
+from mixpanel_mcp.transports.streams import NOTHING_BEGUN, error_response
 
 _RETRY_SOON = {"Retry-After": "2"}
 _REFUSED = -32000
+_BODY_REASONS = {
+    408: Refusal.BODY_TOO_SLOW,
+    413: Refusal.BODY_TOO_LARGE,
+    503: Refusal.STOPPING,
+}
 _REASONS = {400: Refusal.HEADERS, 403: Refusal.FORBIDDEN}
 
 
@@ -91,15 +96,15 @@ class Application:
             return refusal
         try:
             if scope["method"] == "POST":
-                receive = await with_whole_body(scope, receive, self._hosting.max_body_bytes)
+                receive = await with_whole_body(
+                    scope, receive, self._hosting.max_body_bytes, self._doors.calls.bodies
+                )
             server = await self._doors.servers.of(known.identity, narrowing)
         except BodyRefusedError as error:
-            large = error.status == 413
-            self._measures.refused(Refusal.BODY_TOO_LARGE if large else Refusal.BODY_TOO_SLOW)
+            self._measures.refused(_BODY_REASONS[error.status])
             # What is left of the body is not waited for.
-            return error_response(
-                error.status, _REFUSED, error.description, {"Connection": "close"}
-            )
+            headers_sent = {"Connection": "close"} | (_RETRY_SOON if error.status == 503 else {})
+            return error_response(error.status, _REFUSED, error.description, headers_sent)
         except ClientGoneError:
             return None
         except TooManyServersError:
@@ -120,8 +125,7 @@ class Application:
             return None
         if self._doors.calls.stopping and headers.get("mcp-method") not in LIGHT:
             self._measures.refused(Refusal.STOPPING)
-            text = "This server is stopping, and nothing was begun. Connect again."
-            return error_response(503, _REFUSED, text, _RETRY_SOON)
+            return error_response(503, _REFUSED, NOTHING_BEGUN, _RETRY_SOON)
         if self._opens_session(scope, headers) and caller.sessions >= self._hosting.max_sessions:
             self._measures.refused(Refusal.SESSIONS)
             text = (

@@ -1,8 +1,8 @@
 """Request bodies: whole, of bounded size and in bounded time, before anybody looks at them."""
 
-import asyncio
-
 from starlette.types import Message, Receive, Scope
+
+from mixpanel_mcp.transports.streams import NOTHING_BEGUN, OpenRequests
 
 _SECONDS = 30.0
 
@@ -21,21 +21,27 @@ class ClientGoneError(Exception):
 
 
 async def with_whole_body(
-    scope: Scope, receive: Receive, limit: int, seconds: float = _SECONDS
+    scope: Scope, receive: Receive, limit: int, bodies: OpenRequests, seconds: float = _SECONDS
 ) -> Receive:
     """Read the body, and give back a `receive` that hands it on in one piece.
 
+    Args:
+        scope: the request's.
+        receive: where its body comes from.
+        limit: in bytes.
+        bodies: those that are on their way; none goes on when they are ended.
+        seconds: how long it may take.
+
     Raises:
-        BodyRefusedError: it is too large, or comes too slowly.
+        BodyRefusedError: it is too large, comes too slowly, or the server stops before its end.
         ClientGoneError: it will never be whole.
     """
     if _declared(scope) > limit:
         raise _too_large(limit)
-    try:
-        async with asyncio.timeout(seconds):
-            body = await _whole(receive, limit)
-    except TimeoutError:
-        raise _too_slow(seconds) from None
+    with bodies.entered(seconds) as arriving:
+        body = await _whole(receive, limit)
+    if arriving.cancelled_caught:
+        raise BodyRefusedError(503, NOTHING_BEGUN) if bodies.ended else _too_slow(seconds)
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:

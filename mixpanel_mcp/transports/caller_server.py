@@ -16,7 +16,7 @@ from mixpanel_mcp.safety.narrowing import Narrowing, narrowed, settings_of, shar
 from mixpanel_mcp.server import Connected, Shared, Workshop, server_of
 from mixpanel_mcp.settings import Hosting, Settings
 from mixpanel_mcp.transports.calls import CallerCalls, Calls, SessionCount
-from mixpanel_mcp.transports.streams import OpenRequests, Reply
+from mixpanel_mcp.transports.streams import NOTHING_BEGUN, OpenRequests, Reply
 
 # Hosts and origins are judged before any server is chosen.
 _JUDGED_ALREADY = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -72,7 +72,7 @@ class CallerServer:
         """Answer one request, for /mcp or for SSE, in a session or not."""
         reply = Reply(scope, send, in_session=in_session)
         if self._stop.is_set():
-            await reply.close()
+            await reply.finish(503, -32000, NOTHING_BEGUN)
             return
         with self._requests.entered() as request:
             if scope["path"] == "/mcp":

@@ -12,6 +12,7 @@ from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, Server
 from mixpanel_mcp.safety.approval import ANSWER_SECONDS
 from mixpanel_mcp.settings import Policy
 from mixpanel_mcp.transports.measures import Measures, Refusal
+from mixpanel_mcp.transports.streams import READ_BACK, OpenRequests
 
 _HEAVY = {"tools/call", "resources/read"}
 # What is answered to the end: it takes next to no time.
@@ -41,6 +42,10 @@ class Calls:
     def __init__(self, measures: Measures) -> None:
         self.measures = measures
         self.stopping = False
+        self.unfinished = OpenRequests()
+        """Calls that run or wait for their turn; a stop ends them when its time is up."""
+        self.bodies = OpenRequests()
+        """Those of requests that are not whole yet; the last thing that a stop ends."""
         self._running = 0
         self._idle = anyio.Event()
 
@@ -52,13 +57,17 @@ class Calls:
         """
         # Clients look at a tool's entry once more when its call has ended.
         if self.stopping and method not in LIGHT:
-            self.measures.refused(Refusal.STOPPING)
-            raise MCPError(
-                _RETRIES_LATER,
-                "This server is stopping, and the call was not begun. Open a new connection and "
-                "call again.",
-            )
+            raise self.not_begun()
         self._running += 1
+
+    def not_begun(self) -> MCPError:
+        """Refuse a call at a stop."""
+        self.measures.refused(Refusal.STOPPING)
+        return MCPError(
+            _RETRIES_LATER,
+            "This server is stopping, and the call was not begun. Open a new connection and call "
+            "again.",
+        )
 
     def end(self) -> None:
         self._running -= 1
@@ -137,8 +146,10 @@ class CallerCalls:
     ) -> HandlerResult:
         self._calls.begin(ctx.method)
         try:
-            if ctx.method not in _HEAVY:
+            if ctx.method in LIGHT:
                 return await call_next(ctx)
+            if ctx.method not in _HEAVY:
+                return await self._bounded(ctx, call_next)
             async with self._place():
                 return await self._measured(ctx, call_next)
         finally:
@@ -156,13 +167,20 @@ class CallerCalls:
     async def _bounded(
         self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        with anyio.move_on_after(self._seconds):
-            return await call_next(ctx)
+        with self._calls.unfinished.entered(self._seconds) as running:
+            result = await call_next(ctx)
+        if not running.cancelled_caught:
+            return result
+        if self._calls.unfinished.ended:
+            raise MCPError(
+                t.INTERNAL_ERROR,
+                f"The call was ended, because the server has stopped. {READ_BACK}",
+            )
         self._calls.measures.refused(Refusal.TOO_LONG)
         raise MCPError(
             t.INTERNAL_ERROR,
             f"The call was ended after {self._seconds:.0f} s, the most that one may take with all "
-            "its waits. A write may have happened: read the data back before it is repeated.",
+            f"its waits. {READ_BACK}",
         )
 
     @asynccontextmanager
@@ -183,9 +201,12 @@ class CallerCalls:
             self._places.release_on_behalf_of(borrower)
 
     async def _wait(self, borrower: object) -> None:
-        with anyio.move_on_after(PATIENCE_SECONDS):
+        with self._calls.unfinished.entered(PATIENCE_SECONDS) as waiting:
             await self._places.acquire_on_behalf_of(borrower)
+        if not waiting.cancelled_caught:
             return
+        if self._calls.unfinished.ended:
+            raise self._calls.not_begun()
         self._calls.measures.refused(Refusal.CALLS_AT_ONCE)
         raise MCPError(
             _RETRIES_LATER,

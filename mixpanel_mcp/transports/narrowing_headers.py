@@ -3,6 +3,7 @@
 They are for restraint, so one that is misspelt must not pass for one that is not there.
 """
 
+import difflib
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers
@@ -15,6 +16,10 @@ from mixpanel_mcp.transports.refusals import misunderstood
 
 _TOOLSETS, _READ_ONLY = "X-Mixpanel-Toolsets", "X-Mixpanel-Read-Only"
 _KNOWN = {name.lower(): name for name in (_TOOLSETS, _READ_ONLY)}
+_PREFIX = "x-mixpanel"
+# By what sets them apart: with all that they share, everything would be near.
+_BY_LETTERS = {lower.removeprefix(_PREFIX).replace("-", ""): name for lower, name in _KNOWN.items()}
+_NEAR = 0.65
 _TRUTH = {"true": True, "false": False}
 
 
@@ -32,8 +37,14 @@ def _refuse_unknown(headers: Headers) -> None:
     for name in headers:
         plain = name.replace("_", "-")
         if plain.startswith(("x-mixpanel", "mixpanel-")) and name not in _KNOWN:
-            near = nearest(plain if plain.startswith("x-") else f"x-{plain}", _KNOWN)
-            raise misunderstood(f"{quoted(name)}: there is no such header{near}")
+            raise misunderstood(f"{quoted(name)}: there is no such header; {_meant(plain)}")
+
+
+def _meant(plain: str) -> str:
+    letters = plain.removeprefix("x-").removeprefix("mixpanel").replace("-", "")
+    for near in difflib.get_close_matches(letters, _BY_LETTERS, n=1, cutoff=_NEAR):
+        return f"did you mean {_BY_LETTERS[near]}?"
+    return f"there are {_TOOLSETS} and {_READ_ONLY}"
 
 
 def _only(headers: Headers, name: str) -> str | None:

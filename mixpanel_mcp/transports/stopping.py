@@ -12,6 +12,8 @@ import uvicorn
 from mixpanel_mcp.transports.caller_server import CallerServers
 from mixpanel_mcp.transports.calls import Calls
 
+# For calls to let go when they are ended, and for their answers to be written.
+_ENDING_SECONDS = 2.0
 # For what was answered already to leave the house.
 _LAST_WORDS_SECONDS = 0.2
 
@@ -56,11 +58,16 @@ class GracefulServer(uvicorn.Server):
     async def _stop(self) -> None:
         with anyio.move_on_after(self._stop_seconds):
             await self._calls.stop()
+        # Whoever waits for it is told so while there is a way to.
+        self._calls.unfinished.end()
+        with anyio.move_on_after(_ENDING_SECONDS):
+            await self._calls.stop()
         await anyio.sleep(_LAST_WORDS_SECONDS)
         self.end()
 
     def end(self) -> None:
-        """End every session, stream and call there still is, and then the server."""
+        """End every body, session, stream and call there still is, and then the server."""
         self._calls.stopping = True
+        self._calls.bodies.end()
         self._servers.end()
         self.should_exit = True

@@ -1,5 +1,6 @@
 """One request at the server that answers it, until it is answered or the server ends."""
 
+import math
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -7,6 +8,8 @@ import anyio
 from starlette.responses import JSONResponse
 from starlette.types import Message, Scope, Send
 
+NOTHING_BEGUN = "This server is stopping, and nothing was begun. Connect again."
+READ_BACK = "A write may have happened: read the data back before it is repeated."
 _NO_SESSION = (
     "There is no such session: it has ended, or it began with another token or other X-Mixpanel "
     "headers. Open a new one, and send the same headers with each of its requests."
@@ -14,22 +17,28 @@ _NO_SESSION = (
 
 
 class OpenRequests:
-    """The requests of one server, each of which can be ended."""
+    """What is under way, until all of it is ended together."""
 
     def __init__(self) -> None:
+        self.ended = False
         self._scopes: set[anyio.CancelScope] = set()
 
     def __len__(self) -> int:
         return len(self._scopes)
 
     def end(self) -> None:
+        """End them, and whatever comes later."""
+        self.ended = True
         for scope in self._scopes:
             scope.cancel()
 
     @contextmanager
-    def entered(self) -> Generator[anyio.CancelScope]:
-        with anyio.CancelScope() as scope:
+    def entered(self, seconds: float = math.inf) -> Generator[anyio.CancelScope]:
+        """Be one of them, for so many seconds at most."""
+        with anyio.move_on_after(seconds) as scope:
             self._scopes.add(scope)
+            if self.ended:
+                scope.cancel()
             try:
                 yield scope
             finally:
@@ -72,7 +81,7 @@ class Reply:
             self._ended = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
-            await self.finish(503, -32000, "This server is stopping. Open a new connection.")
+            await self.finish(503, -32603, f"This server has stopped. {READ_BACK}")
 
     async def finish(self, status: int, code: int, text: str) -> None:
         self._begun = self._ended = True

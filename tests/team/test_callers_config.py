@@ -59,7 +59,7 @@ def test_a_caller_has_what_its_table_says(config: Config) -> None:
         """,
     )
     (caller,) = settings.callers
-    assert caller.model_dump() == {
+    assert caller.model_dump(exclude={"tabled"}) == {
         "name": "analytics-team",
         "token_sha256": (ONE, OTHER),
         "subject": None,
@@ -279,3 +279,98 @@ def test_what_a_jwt_needs_is_told_for_a_setting_as_for_a_caller(config: Config) 
     told = faults(config, f'[callers.ada]\ntoken_sha256 = "{ONE}"\n', HTTP | issuer)
     missing = "MIXPANEL_MCP_JWT_AUDIENCE: is missing; MIXPANEL_MCP_JWT_ISSUER needs it"
     assert missing in told
+
+
+def test_a_bad_value_hides_none_of_a_callers_other_faults(config: Config) -> None:
+    found = faults(
+        config,
+        f"""
+        [connections.shop]
+        project_id = 1
+        [callers.a]
+        token_sha256 = "{ONE}"
+        subject = "ada"
+        [callers.b]
+        budget_share = 2
+        confirmation = "never"
+        read_only = "yes"
+        token_sha256 = "{ONE}"
+        subject = "ada"
+        connections = ["shopp"]
+        toolsets = ["report"]
+        allowed_projects = [3]
+        allowed_destinations = ["bucket", "here"]
+        """,
+        {**HTTP, **JWT, "MIXPANEL_MCP_ALLOWED_PROJECTS": "1,2"},
+    )
+
+    assert [each.removeprefix("--config: callers.b.").split(":")[0] for each in found] == [
+        "read_only",
+        "confirmation",
+        "allowed_destinations",
+        "allowed_destinations",
+        "budget_share",
+        "connections",
+        "toolsets",
+        "allowed_projects",
+        "token_sha256",
+        "subject",
+    ]
+
+
+def test_a_bad_policy_hides_no_fault_of_a_caller(config: Config) -> None:
+    found = faults(
+        config,
+        f"""
+        [callers.a]
+        token_sha256 = "{ONE}"
+        toolsets = ["report"]
+        allowed_projects = [3]
+        """,
+        {"MIXPANEL_MCP_ALLOWED_PROJECTS": "1", "MIXPANEL_MCP_READ_SECONDS": "soon"},
+    )
+
+    assert [each.split(":")[0] for each in found if "callers" not in each] == [
+        "MIXPANEL_MCP_READ_SECONDS"
+    ]
+    assert [each.split(":")[1].strip() for each in found if "callers" in each] == [
+        "callers.a.toolsets",
+        "callers.a.allowed_projects",
+    ]
+
+
+@pytest.mark.parametrize("line", ["token_sha256 = 5", 'token_sha256 = "hunter2"', "subject = 5"])
+def test_who_is_written_wrongly_is_not_missing_as_well(config: Config, line: str) -> None:
+    """Neither as a caller whom nobody can be, nor as one with fewer scopes, nor for the issuer."""
+    (fault,) = faults(
+        config,
+        f"""
+        [callers.a]
+        scopes = ["read"]
+        subject = "ada"
+        [callers.b]
+        {line}
+        """,
+        {**HTTP, **JWT},
+    )
+    assert fault.startswith(f"--config: callers.b.{line.split(maxsplit=1)[0]}: ")
+
+
+def test_a_subject_written_wrongly_is_not_taken_for_scopes_alone(config: Config) -> None:
+    (fault,) = faults(
+        config,
+        """
+        [callers.a]
+        scopes = ["read"]
+        [callers.b]
+        subject = 5
+        scopes = ["read"]
+        """,
+        {**HTTP, **JWT},
+    )
+    assert "callers.b.subject: has to be a text" in fault
+
+
+def test_the_only_subject_written_wrongly_is_somebody_for_the_issuer(config: Config) -> None:
+    (fault,) = faults(config, "[callers.a]\nsubject = 5", {**HTTP, **JWT})
+    assert "callers.a.subject: has to be a text" in fault

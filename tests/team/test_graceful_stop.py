@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from typing import Any
 
 import httpx
 import mcp.types as t
@@ -15,6 +16,7 @@ from hosted_server import (
     client_of,
     modern_headers,
     modern_message,
+    running_server,
     settings_for,
 )
 from mcp import MCPError
@@ -114,23 +116,96 @@ async def test_open_streams_do_not_keep_it(upstream: Upstream) -> None:
     assert code == 0
 
 
-async def test_a_call_that_takes_too_long_is_ended(upstream: Upstream) -> None:
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_call_that_takes_too_long_is_ended_and_told_so(
+    upstream: Upstream, way: Way
+) -> None:
+    """One runs, and one waits for its turn; both are answered, and the connection is there yet."""
     upstream.on(JOBS, Held(asyncio.Event(), Reply(json={})))
-    flags = ("--stop-seconds", "0.2")
+    flags = ("--sse", "--stop-seconds", "0.2", "--calls-at-once", "1")
     async with serving_process(*flags, environment=connection_to(upstream)) as server:
-        async with httpx.AsyncClient(base_url=server.origin, trust_env=False) as browser:
-            call = modern_message("tools/call", name="list_pipelines", arguments={})
-            headers = modern_headers("tools/call", "list_pipelines")
-            running = asyncio.create_task(browser.post("/mcp", json=call, headers=headers))
+        async with client_of(server.origin, way) as client:
+            running = asyncio.create_task(client.call_tool("list_pipelines", {}))
             async with asyncio.timeout(10):
                 await upstream.opened(1)
+            waiting = asyncio.create_task(client.call_tool("list_saved_funnels", {}))
+            await client.list_tools()
             server.process.send_signal(signal.SIGTERM)
-            answer = await running
+            async with asyncio.timeout(10):
+                ended = await asyncio.gather(running, waiting, return_exceptions=True)
         code = await server.ended()
 
-    assert answer.status_code == 503
-    assert "stopping" in answer.json()["error"]["message"]
+    assert all(isinstance(each, MCPError) for each in ended)
+    assert "server has stopped" in str(ended[0])
+    assert "may have happened" in str(ended[0])
+    assert "was not begun" in str(ended[1])
     assert code == 0
+    assert len(upstream.requests) == 1
+    assert "Traceback" not in "\n".join(server.lines)
+    assert "ERROR" not in "\n".join(server.lines)
+
+
+@pytest.mark.parametrize("way", ["legacy", "sse"])
+async def test_a_question_nobody_answers_ends_with_the_server(upstream: Upstream, way: Way) -> None:
+    asked = asyncio.Event()
+
+    async def ponder(context: Any, params: Any) -> t.ElicitResult:
+        del context, params
+        asked.set()
+        return await asyncio.Future[t.ElicitResult]()
+
+    deletion = {"delete_profiles": ["ada"], "confirm": True}
+    flags = ("--sse", "--stop-seconds", "0.2")
+    async with serving_process(*flags, environment=connection_to(upstream)) as server:
+        async with client_of(server.origin, way, elicitation_callback=ponder) as client:
+            running = asyncio.create_task(client.call_tool("delete_profile", deletion))
+            await asked.wait()
+            server.process.send_signal(signal.SIGTERM)
+            with pytest.raises(MCPError, match="server has stopped"):
+                await running
+        code = await server.ended()
+
+    assert code == 0
+    assert upstream.requests == []
+    assert "Traceback" not in "\n".join(server.lines)
+
+
+async def test_whoever_is_cut_off_is_told_what_may_have_happened(upstream: Upstream) -> None:
+    upstream.on(JOBS, Held(asyncio.Event(), Reply(json={})))
+    async with running_server(settings_for(upstream.url)) as server, server.browser() as browser:
+        call = modern_message("tools/call", name="list_pipelines", arguments={})
+        headers = modern_headers("tools/call", "list_pipelines")
+        running = asyncio.create_task(browser.post("/mcp", json=call, headers=headers))
+        await upstream.opened(1)
+        server.server.end()
+        answer = await running
+
+    assert answer.status_code == 503
+    assert "may have happened" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("headers", [ACCEPT, modern_headers("tools/list")], ids=["old", "new"])
+async def test_half_a_body_keeps_nobody(
+    upstream: Upstream, headers: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    async with running_server(settings_for(upstream.url)) as server:
+        reader, writer = await asyncio.open_connection(*server.address)
+        writer.write(
+            f"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{head}Content-Length: 9\r\n\r\n{{".encode()
+        )
+        async with asyncio.timeout(4):
+            while not server.server.server_state.tasks:  # noqa: ASYNC110 - the other end makes it true
+                await asyncio.sleep(0.01)
+            server.server.handle_exit(signal.SIGTERM, None)
+            answer = await reader.read()
+        writer.close()
+
+    assert b"HTTP/1.1 503" in answer
+    assert b"connection: close" in answer.lower()
+    assert b"retry-after" in answer.lower()
+    assert b"stopping" in answer
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_second_signal_ends_it_at_once(upstream: Upstream) -> None:

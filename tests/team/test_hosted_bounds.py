@@ -25,6 +25,7 @@ from upstream import Held, Reply, Upstream
 
 from mixpanel_mcp.settings import Policy
 from mixpanel_mcp.transports.bodies import BodyRefusedError, with_whole_body
+from mixpanel_mcp.transports.streams import OpenRequests
 
 pytestmark = UNCLOSED_STREAMS
 
@@ -56,7 +57,7 @@ async def test_a_body_that_trickles_is_not_waited_for() -> None:
         return {"type": "http.request", "body": b" ", "more_body": True}
 
     with pytest.raises(BodyRefusedError) as refused:
-        await with_whole_body({"headers": []}, trickle, 10_000, seconds=0.05)
+        await with_whole_body({"headers": []}, trickle, 10_000, OpenRequests(), seconds=0.05)
 
     assert refused.value.status == 408
 
@@ -71,7 +72,9 @@ async def test_a_body_that_begins_late_has_no_more_time_than_others() -> None:
         await asyncio.sleep(0.2)
         return {"type": "http.request", "body": b" ", "more_body": True}
 
-    waiting = asyncio.create_task(with_whole_body({"headers": []}, late, 10_000, seconds=0.3))
+    waiting = asyncio.create_task(
+        with_whole_body({"headers": []}, late, 10_000, OpenRequests(), seconds=0.3)
+    )
     await begun.wait()
     async with asyncio.timeout(0.45):
         with pytest.raises(BodyRefusedError) as refused:

@@ -56,11 +56,21 @@ WRONG: dict[str, tuple[list[tuple[str, str]], str]] = {
     "empty": ([(READ_ONLY_HEADER, "")], "neither true nor false"),
     "twice": ([(READ_ONLY_HEADER, "true"), (READ_ONLY_HEADER, "false")], "came more than once"),
     "toolsets twice": ([(TOOLSETS_HEADER, "raw")] * 2, "came more than once"),
-    "misspelt": ([("X-Mixpanel-Readonly", "true")], "did you mean x-mixpanel-read-only?"),
-    "underscores": ([("X_Mixpanel_Read_Only", "true")], "did you mean x-mixpanel-read-only?"),
-    "without its X": ([("Mixpanel-Toolsets", "raw")], "did you mean x-mixpanel-toolsets?"),
-    "another": ([("X-Mixpanel-Project", "77")], "there is no such header"),
-    "closer": ([("X-MixpanelReadOnly", "true")], "there is no such header"),
+    "misspelt": ([("X-Mixpanel-Readonly", "true")], "did you mean X-Mixpanel-Read-Only?"),
+    "underscores": ([("X_Mixpanel_Read_Only", "true")], "did you mean X-Mixpanel-Read-Only?"),
+    "without its X": ([("Mixpanel-Toolsets", "raw")], "did you mean X-Mixpanel-Toolsets?"),
+    "without a dash": ([("X-MixpanelReadOnly", "true")], "did you mean X-Mixpanel-Read-Only?"),
+    "cut short": ([("X-Mixpanel-Tools", "raw")], "did you mean X-Mixpanel-Toolsets?"),
+} | {
+    name: ([(name, "77")], f"no such header; there are {TOOLSETS_HEADER} and {READ_ONLY_HEADER}")
+    for name in (
+        "X-Mixpanel",
+        "X-Mixpanel-Confirmation",
+        "X-Mixpanel-Project-Id",
+        "X-Mixpanel-Region",
+        "X-Mixpanel-Timeout",
+        "X-Mixpanel-Token",
+    )
 }
 
 
@@ -83,7 +93,7 @@ async def test_a_person_is_shown_the_reason(house: House) -> None:
     reasons = refused.value.subgroup(MCPError)
     assert reasons is not None
     shown = "".join(traceback.format_exception(reasons))
-    assert "did you mean x-mixpanel-read-only?" in shown
+    assert "did you mean X-Mixpanel-Read-Only?" in shown
 
 
 async def test_who_calls_is_asked_before_what_they_want(house: House) -> None:
