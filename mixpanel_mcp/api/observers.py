@@ -6,6 +6,9 @@ from typing import Protocol
 
 from mixpanel_mcp.api.request import Request
 
+# Apart from `spans`: an attempt is counted once it ended, by every server of a process; a span is
+# open around it and has a parent, for one recorder. As one, counts would be read out of span names.
+
 
 class Observer(Protocol):
     """Counts; it must not wait, and must not raise."""

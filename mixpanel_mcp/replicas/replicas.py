@@ -28,10 +28,13 @@ class Replicas:
     @property
     def is_shared(self) -> bool:
         """Whether what replicas share is shared at the moment."""
-        return self._link.is_shared
+        return self._link.belief.is_shared
 
-    async def is_there(self) -> bool:
-        return self._link.is_there
+    @property
+    def why_away(self) -> str | None:
+        """Why Redis cannot be used at the moment, in words that anybody may read."""
+        belief = self._link.belief
+        return None if belief.is_there else belief.why_away
 
     async def open(self) -> None:
         await self._link.open()

@@ -4,7 +4,8 @@
 
 BEAT = """
 -- KEYS: generation, replicas. ARGV: replica, seconds a replica counts as alive, chance, channel.
--- A server that restarted, or lost its memory, begins a generation.
+-- A server that restarted, or lost its memory, begins a generation. The first write is one that a
+-- server without free memory refuses: else all later ones would pass, and it would seem well.
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
@@ -13,9 +14,9 @@ if not generation or string.sub(generation, 1, #run) ~= run then
   generation = run .. ':' .. string.format('%.6f', now) .. ':' .. ARGV[3]
   redis.call('SET', KEYS[1], generation)
 end
-redis.call('EXPIRE', KEYS[1], 86400)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
 redis.call('ZADD', KEYS[2], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2])
+redis.call('EXPIRE', KEYS[1], 86400)
 redis.call('EXPIRE', KEYS[2], 86400)
 redis.call('PUBLISH', ARGV[4], '{"kind": "beat"}')
 return {generation, string.format('%.6f', now), redis.call('ZCARD', KEYS[2])}

@@ -2,7 +2,8 @@
 
 from dataclasses import asdict
 
-from mixpanel_mcp.replicas.link import Event, Link
+from mixpanel_mcp.replicas.events import Event
+from mixpanel_mcp.replicas.link import Link
 from mixpanel_mcp.resources.notices import Ear, Notice, Notices
 
 

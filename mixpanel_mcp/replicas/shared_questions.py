@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import secrets
 
-from mixpanel_mcp.replicas.link import NAMESPACE, AwayError, Link
+from mixpanel_mcp.replicas.keys import NAMESPACE
+from mixpanel_mcp.replicas.link import AwayError, Link
 from mixpanel_mcp.safety.approval import PENDING_SECONDS, PendingQuestions
 
 

@@ -14,7 +14,10 @@ from mixpanel_mcp.api.activity import Wait, waiting_for
 from mixpanel_mcp.api.cache import LARGEST_REPLY, MOST_BYTES, Answered, Send
 from mixpanel_mcp.api.replies import Reply
 from mixpanel_mcp.api.request import Request
-from mixpanel_mcp.replicas.link import NAMESPACE, AwayError, Client, Event, Link
+from mixpanel_mcp.replicas.client import Client
+from mixpanel_mcp.replicas.events import Event
+from mixpanel_mcp.replicas.keys import NAMESPACE
+from mixpanel_mcp.replicas.link import AwayError, Link
 from mixpanel_mcp.replicas.scripts import KEEP, RELEASE, RENEW
 
 # A dead replica's reads are sent by another after at most this.
@@ -93,7 +96,7 @@ class RepliesInRedis:
 
     @property
     def is_shared(self) -> bool:
-        return self._link.is_shared
+        return self._link.belief.is_shared
 
     async def read(self, request: Request, send: Send, *, seconds: float, fresh: bool) -> Answered:
         """Answer from Redis, from another replica's equal read, or by sending.
@@ -116,7 +119,7 @@ class RepliesInRedis:
             return await self._sent(keys, epoch, send, seconds, holder)
 
     def forget(self, request: Request) -> None:
-        if self._link.is_there:
+        if self._link.belief.is_there:
             self._link.start(self._forgotten(self._keys(request).reply))
 
     async def _forgotten(self, key: str) -> None:
@@ -165,12 +168,12 @@ class RepliesInRedis:
     async def _sent(
         self, keys: _Keys, epoch: str, send: Send, seconds: float, holder: str | None = None
     ) -> Answered:
-        asked = self._link.clock()
+        asked = self._link.belief.clock()
         reply = await send()
         with suppress(AwayError):
             kept = await self._kept(keys, epoch, asked, reply, seconds)
             if not kept and holder is not None and len(reply.body) <= LARGEST_REPLY:
-                packed = await _packed(epoch, self._link.clock(), reply)
+                packed = await _packed(epoch, self._link.belief.clock(), reply)
                 await self._link.run(
                     lambda redis: redis.set(
                         keys.passed_on(holder), packed, px=round(1000 * _PASSED_ON_SECONDS)
@@ -183,7 +186,7 @@ class RepliesInRedis:
     ) -> bool:
         if reply.status != 200 or not seconds or len(reply.body) > LARGEST_REPLY:
             return False
-        packed = await _packed(epoch, self._link.clock(), reply)
+        packed = await _packed(epoch, self._link.belief.clock(), reply)
         arguments = [epoch, f"{asked:020.6f}", packed, round(1000 * seconds), MOST_BYTES]
 
         async def keep(redis: Client) -> int:
@@ -195,7 +198,7 @@ class RepliesInRedis:
         if kept is None or not seconds:
             return None
         (written, since), reply = _unpacked(kept[20:])
-        age = max(0.0, self._link.clock() - since)
+        age = max(0.0, self._link.belief.clock() - since)
         return Answered(reply, age) if written == epoch and age < seconds else None
 
     @asynccontextmanager

@@ -120,8 +120,8 @@ class Shared:
         return self._upstreams
 
     async def _redis_check(self) -> str | None:
-        there = self._replicas is not None and await self._replicas.is_there()
-        return None if there else "does not answer: this replica counts alone"
+        why = None if self._replicas is None else self._replicas.why_away
+        return why and f"cannot be used: {why}. This replica counts alone"
 
     async def close(self) -> None:
         for upstream in self._upstreams.values():
@@ -173,5 +173,5 @@ def _replicas_of(hosting: Hosting) -> "Replicas | None":
     except ModuleNotFoundError:
         fault = "needs the redis extra: pip install 'mixpanel-mcp[redis]'"
     except ValueError:  # its text may quote the URL, and with it a password
-        fault = "cannot be read: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]"
+        fault = "cannot be read: redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE][?OPTION=...]"
     raise SettingsError([f"MIXPANEL_MCP_REDIS_URL: {fault}"])

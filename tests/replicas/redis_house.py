@@ -29,19 +29,20 @@ async def until(is_so: Callable[[], bool | Awaitable[bool]], seconds: float = _S
 class RedisServer:
     """Keeps nothing on disk: when it is killed, its memory is gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
         command = shutil.which("redis-server") or shutil.which("valkey-server")
         assert command, "redis-server is not installed: apt-get install redis-server"
         self._command = command
+        self._options = options
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
+    async def start(self, *options: str) -> None:
         self._process = await asyncio.create_subprocess_exec(
             self._command,
             *("--port", str(self.port), "--bind", "127.0.0.1"),
-            *("--save", "", "--appendonly", "no"),
+            *("--save", "", "--appendonly", "no", *self._options, *options),
             stdout=asyncio.subprocess.DEVNULL,
         )
         await until(self._answers)
@@ -68,15 +69,22 @@ class RedisServer:
         finally:
             writer.close()
 
+    async def begin(self, *words: str) -> None:
+        """Send one command, and wait for nothing."""
+        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write((" ".join(words) + "\r\n").encode())
+        await writer.drain()
+        writer.close()
+
     async def _answers(self) -> bool:
         with suppress(OSError):
-            return (await self.tell("PING")).startswith(b"+PONG")
+            return (await self.tell("PING")).startswith((b"+PONG", b"-LOADING"))
         return False
 
 
 @asynccontextmanager
-async def running_redis() -> AsyncGenerator[RedisServer]:
-    redis = RedisServer()
+async def running_redis(*options: str) -> AsyncGenerator[RedisServer]:
+    redis = RedisServer(*options)
     await redis.start()
     try:
         yield redis

@@ -4,13 +4,14 @@ import asyncio
 import hashlib
 import json
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx2
+import mcp.types as t
 from harness import Tools
 from mcp import Client
 from mcp.client.session import ElicitationFnT, MessageHandlerFnT
@@ -81,11 +82,12 @@ class House:
         person: ElicitationFnT | None = None,
         hear: MessageHandlerFnT | None = None,
         at: Replica | None = None,
+        token: str | None = None,
     ) -> AsyncGenerator[Tools]:
-        """A client behind the proxy, or at one replica."""
+        """A client behind the proxy, or at one replica; by another token than the caller's own."""
         told: dict[str, Any] = {"elicitation_callback": person, "message_handler": hear}
         origin = self.proxy.url if at is None else f"http://127.0.0.1:{at.port}"
-        headers = {"Authorization": f"Bearer {token_of(caller)}"}
+        headers = {"Authorization": f"Bearer {token or token_of(caller)}"}
         if way == "sse":
             transport = sse_client(f"{origin}/sse", headers=headers, timeout=60)
             async with Client(transport, mode="legacy", **told) as client:
@@ -98,10 +100,52 @@ class House:
                 yield Tools(client)
 
 
+DELETE: dict[str, Any] = {"delete_profiles": ["ada"], "confirm": True}
+YES = t.ElicitResult(action="accept", content={"approve": True})
+
+
+async def asked(tools: Tools) -> str:
+    """Begin an irreversible call, and keep the state that its question came with."""
+    answer = await tools.client.session.call_tool(
+        "delete_profile", DELETE, allow_input_required=True
+    )
+    assert isinstance(answer, t.InputRequiredResult)
+    assert answer.request_state
+    return answer.request_state
+
+
+async def answered(tools: Tools, state: str) -> str:
+    """Say yes to a question; the status of what came of it."""
+    try:
+        answer = await tools.client.session.call_tool(
+            "delete_profile",
+            DELETE,
+            input_responses={"approval": YES},
+            request_state=state,
+            allow_input_required=True,
+        )
+    except Exception as refused:  # noqa: BLE001 - how a foreign state is refused is the SDK's matter
+        return type(refused).__name__
+    assert isinstance(answer, t.CallToolResult)
+    assert answer.structured_content
+    return answer.structured_content["status"]
+
+
 @asynccontextmanager
 async def running_house(
-    count: int, callers: Sequence[str] = ("ada", "bob"), **policy: Any
+    count: int,
+    callers: Sequence[str] = ("ada", "bob"),
+    issuer: Mapping[str, str] | None = None,
+    **policy: Any,
 ) -> AsyncGenerator[House]:
+    """So many replicas.
+
+    Args:
+        count: of the replicas.
+        callers: who has a static token.
+        issuer: settings for JWTs; their holders are the caller `people`.
+        policy: the operator's.
+    """
     async with (
         running_redis() as redis,
         running_upstream() as upstream,
@@ -111,12 +155,16 @@ async def running_house(
             "upstream": upstream.url,
             "redis": redis.url,
             "policy": policy,
+            "issuer": dict(issuer or {}),
             "callers": [
-                {
-                    "name": name,
-                    "token_sha256": [hashlib.sha256(token_of(name).encode()).hexdigest()],
-                }
-                for name in callers
+                *([{"name": "people", "scopes": ["mixpanel"]}] if issuer else []),
+                *(
+                    {
+                        "name": name,
+                        "token_sha256": [hashlib.sha256(token_of(name).encode()).hexdigest()],
+                    }
+                    for name in callers
+                ),
             ],
         }
         replicas = await asyncio.gather(*(_started(told) for _ in range(count)))

@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 import sys
+from unittest.mock import patch
 
 import uvicorn
 from pydantic import SecretStr
@@ -44,6 +45,7 @@ def main() -> None:
             sse=True,
             redis_url=SecretStr(given["redis"]),
             state_secret=SecretStr("the same for all replicas of this test"),
+            **given["issuer"],
         ),
     )
     logging.basicConfig(level=logging.WARNING)
@@ -58,8 +60,11 @@ def main() -> None:
             log_config=None,
             timeout_graceful_shutdown=1,
         )
+        # A new key of an issuer is looked for once a minute at most: so long no test waits.
+        fetches = patch("mixpanel_mcp.transports.signing_keys._BETWEEN_FETCHES", 0.1)
         print(listening.getsockname()[1], flush=True)  # noqa: T201 - whoever started it waits
-        uvicorn.Server(config).run(sockets=[listening])
+        with fetches:
+            uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

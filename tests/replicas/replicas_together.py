@@ -9,11 +9,10 @@ from collections import defaultdict
 from itertools import count
 from typing import Any
 
-import mcp.types as t
 import pytest
-from harness import Person, Tools
+from harness import Person
 from redis_house import until
-from replica_house import WAYS, House, Way, running_house
+from replica_house import DELETE, WAYS, House, Way, answered, asked, running_house
 from upstream import Received, Reply
 
 SESSIONS = 200
@@ -140,35 +139,6 @@ async def test_equal_reads_of_two_replicas_are_sent_once() -> None:
     assert len(queries(house)) == 1
 
 
-DELETE: dict[str, Any] = {"delete_profiles": ["ada"], "confirm": True}
-YES = t.ElicitResult(action="accept", content={"approve": True})
-
-
-async def _asked(tools: Tools) -> str:
-    answer = await tools.client.session.call_tool(
-        "delete_profile", DELETE, allow_input_required=True
-    )
-    assert isinstance(answer, t.InputRequiredResult)
-    assert answer.request_state
-    return answer.request_state
-
-
-async def _answered(tools: Tools, state: str) -> str:
-    try:
-        answer = await tools.client.session.call_tool(
-            "delete_profile",
-            DELETE,
-            input_responses={"approval": YES},
-            request_state=state,
-            allow_input_required=True,
-        )
-    except Exception as refused:  # noqa: BLE001 - how a foreign state is refused is the SDK's matter
-        return type(refused).__name__
-    assert isinstance(answer, t.CallToolResult)
-    assert answer.structured_content
-    return answer.structured_content["status"]
-
-
 async def test_a_question_of_one_replica_is_answered_at_another_once_and_by_its_caller() -> None:
     async with running_house(2) as house:
         house.upstream.default = Reply(json={"status": 1, "error": None})
@@ -178,12 +148,10 @@ async def test_a_question_of_one_replica_is_answered_at_another_once_and_by_its_
             house.opened("modern", "ada", person=Person(), at=other) as there,
             house.opened("modern", "bob", person=Person(), at=other) as stranger,
         ):
-            state = await _asked(here)
-            foreign = await _answered(stranger, state)
+            state = await asked(here)
+            foreign = await answered(stranger, state)
             before = len(house.upstream.to("/engage"))
-            answers = await asyncio.gather(
-                *(_answered(tools, state) for tools in (here, there) * 5)
-            )
+            answers = await asyncio.gather(*(answered(tools, state) for tools in (here, there) * 5))
             sent = [each for each in house.upstream.requests if b"delete" in each.content]
 
     assert foreign == "MCPError"
@@ -212,12 +180,12 @@ async def test_a_question_from_before_redis_went_away_is_asked_again() -> None:
             house.opened("modern", "ada", person=Person(), at=one) as here,
             house.opened("modern", "ada", person=Person(), at=other) as there,
         ):
-            state = await _asked(here)
+            state = await asked(here)
             await house.redis.kill()
-            old = await _answered(here, state)
-            local = await _asked(here)
-            abroad = await _answered(there, local)
-            answers = [await _answered(here, local) for _ in range(2)]
+            old = await answered(here, state)
+            local = await asked(here)
+            abroad = await answered(there, local)
+            answers = [await answered(here, local) for _ in range(2)]
 
     assert old == abroad == "refused"
     assert answers == ["ok", "refused"]
