@@ -65,8 +65,7 @@ async def test_a_new_pipeline_is_listed_at_the_other_replica_for_the_same_caller
             for who in ("ada", "bob")
         ]
         for browser in (here, *there, *strangers):
-            assert "mixpanel://pipelines/first" in await browser.listed()
-            browser.notices.told.clear()
+            await until(lambda browser=browser: _is_settled(browser))
 
         made = await here.call("create_gcs_pipeline", **BUCKET, confirm=True)
         assert made.status == "ok", made.text
@@ -76,6 +75,12 @@ async def test_a_new_pipeline_is_listed_at_the_other_replica_for_the_same_caller
             await until(lambda browser=browser: _lists_second(browser))
         assert not any([await _lists_second(stranger) for stranger in strangers])
         assert [stranger.notices.told for stranger in strangers] == [[], [], []]
+
+
+async def _is_settled(browser: Browser) -> bool:
+    """Whether no news of the first listing is on its way any more."""
+    browser.notices.told.clear()
+    return "mixpanel://pipelines/first" in await browser.listed() and not browser.notices.told
 
 
 async def _lists_second(browser: Browser) -> bool:
