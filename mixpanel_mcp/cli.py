@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -227,6 +228,8 @@ def _variables(started: "RunningSandbox") -> list[str]:
 def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
     if faults:
         _stop(faults)
+    # A container's first process does not end by SIGTERM unless it asks to be told.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Ctrl-C is the way to end it, also while it starts or stops.
     with suppress(KeyboardInterrupt), ExitStack() as running:
         started = _start_sandbox(

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -275,12 +276,11 @@ def test_the_sandbox_has_limits_and_simplified_ids_on_request() -> None:
             ask("/api/query/funnels/list?")
 
 
-def test_ctrl_c_ends_the_sandbox_without_a_traceback() -> None:
-    import signal  # noqa: PLC0415
-
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=["ctrl_c", "terminated"])
+def test_a_signal_ends_the_sandbox_without_a_traceback(told: signal.Signals) -> None:
     with sandbox_process("--empty") as (_, process):
         time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(told)
         _, said = process.communicate(timeout=10)
         assert "Traceback" not in said
         assert process.returncode == 0
