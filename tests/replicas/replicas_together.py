@@ -175,17 +175,48 @@ async def test_whoever_has_a_person_is_asked_whichever_way_they_came() -> None:
 async def test_a_question_from_before_redis_went_away_is_asked_again() -> None:
     async with running_house(2) as house:
         house.upstream.default = Reply(json={"status": 1, "error": None})
+        async with house.opened("modern", "ada", person=Person(), at=house.replicas[0]) as here:
+            state = await asked(here)
+            await house.redis.kill()
+            assert await answered(here, state) == "refused"
+            assert await answered(here, await asked(here)) == "ok"
+
+
+async def test_without_redis_writes_go_on_that_a_person_agrees_to_at_another_replica() -> None:
+    async with running_house(2) as house:
+        house.upstream.default = Reply(json={"status": 1, "error": None})
+        one, other = house.replicas
+        async with (
+            house.opened("modern", "ada", person=Person(), at=one) as here,
+            house.opened("modern", "ada", person=Person(), at=other) as there,
+            house.opened("modern", "bob", person=Person(), at=other) as stranger,
+        ):
+            await house.redis.kill()
+            state = await asked(here)
+            foreign = await answered(stranger, state)
+            answers = [await answered(there, state) for _ in range(3)]
+            through_the_proxy: list[str | None] = []
+            async with house.opened("modern", "ada", person=Person()) as tools:
+                for _ in range(4):
+                    answer = await tools.call("delete_profile", **DELETE)
+                    through_the_proxy.append(answer.status)
+
+    assert foreign == "MCPError"
+    assert answers == ["ok", "refused", "refused"]
+    assert through_the_proxy == ["ok"] * 4
+
+
+async def test_what_was_agreed_to_without_redis_is_done_once_when_it_is_back() -> None:
+    async with running_house(2) as house:
+        house.upstream.default = Reply(json={"status": 1, "error": None})
         one, other = house.replicas
         async with (
             house.opened("modern", "ada", person=Person(), at=one) as here,
             house.opened("modern", "ada", person=Person(), at=other) as there,
         ):
-            state = await asked(here)
             await house.redis.kill()
-            old = await answered(here, state)
-            local = await asked(here)
-            abroad = await answered(there, local)
-            answers = [await answered(here, local) for _ in range(2)]
-
-    assert old == abroad == "refused"
-    assert answers == ["ok", "refused"]
+            state = await asked(here)
+            await house.redis.start()
+            await house.shared()
+            answers = await asyncio.gather(*(answered(each, state) for each in (here, there) * 3))
+    assert sorted(answers) == ["ok"] + ["refused"] * 5
