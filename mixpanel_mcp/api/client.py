@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -220,7 +221,7 @@ class MixpanelClient:
     async def _exchange(self, request: Request, seconds: float) -> AsyncGenerator["Response"]:
         credential = self._credential(request)
         place = origin(self.connection, request.region, request.family)
-        _note_server(place)
+        spans.note(_server_of(place))
         url = place + request.path
         if request.query:
             url += "?" + urlencode(request.query)
@@ -240,10 +241,11 @@ class MixpanelClient:
                 return (("Authorization", _basic(*service_account(self.connection))),)
 
 
-def _note_server(place: str) -> None:
+@lru_cache
+def _server_of(place: str) -> spans.Attributes:
     parts = urlsplit(place)
     port = parts.port or {"https": 443, "http": 80}[parts.scheme]
-    spans.note({"server.address": parts.hostname, "server.port": port})
+    return {"server.address": parts.hostname, "server.port": port}
 
 
 def service_account(connection: Connection) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from http.cookiejar import CookieJar
 from ssl import SSLContext
 
@@ -19,6 +19,8 @@ _CONNECT_SECONDS = 10.0
 _OPENING_SHARE = 0.8
 # Mixpanel answers no more at once; what waits for more waits here.
 _CONNECTIONS = 20
+# Writes, and most reads of what there is, go to few addresses; to take one apart is slow.
+_ADDRESSES = 64
 _LIMITS = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
 
 # httpx logs whole addresses with their query at INFO, httpcore the headers of replies at DEBUG.
@@ -100,7 +102,7 @@ class Transport:
         timeout = httpx.Timeout(seconds, connect=opening, pool=seconds * _OPENING_SHARE)
         request = httpx.Request(
             method,
-            url,
+            _address(url),
             headers=headers,
             content=body or None,
             extensions={"timeout": timeout.as_dict()},
@@ -117,6 +119,11 @@ class Transport:
 
     async def close(self) -> None:
         await self._lanes.close()
+
+
+@lru_cache(_ADDRESSES)
+def _address(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def _client(secure: SSLContext, *, trust_env: bool) -> httpx.AsyncClient:
