@@ -1,6 +1,6 @@
 """The hosted server as an ASGI application: every request is judged before a server sees it."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -110,11 +110,12 @@ class Application:
         except TooManyServersError:
             self._measures.refused(Refusal.SESSIONS)
             return error_response(503, _REFUSED, "Too many callers at once.", _RETRY_SOON)
-        with ExitStack() as counted:
-            if scope["method"] == "POST":
-                counted.enter_context(self._doors.calls.answering())
-            elif scope["path"] == "/sse":
-                counted.enter_context(caller.session(server.sessions))
+        counted: AbstractContextManager[None] = nullcontext()
+        if scope["method"] == "POST":
+            counted = self._doors.calls.answering()
+        elif scope["path"] == "/sse":
+            counted = caller.session(server.sessions)
+        with counted:
             serve = partial(server.serve, in_session=_in_session(scope, headers))
             await serve_until(known.expires, serve, scope, receive, send)
         return None

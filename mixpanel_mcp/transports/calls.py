@@ -1,7 +1,7 @@
 """The calls that run: how many of one caller at once, for how long, and how they end at a stop."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import anyio
@@ -150,8 +150,11 @@ class CallerCalls:
                 return await call_next(ctx)
             if ctx.method not in _HEAVY:
                 return await self._bounded(ctx, call_next)
-            async with self._place():
+            borrower = await self._place()
+            try:
                 return await self._measured(ctx, call_next)
+            finally:
+                self._places.release_on_behalf_of(borrower)
         finally:
             self._calls.end()
 
@@ -183,9 +186,8 @@ class CallerCalls:
             f"its waits. {READ_BACK}",
         )
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
-        """One of the caller's places, now or soon.
+    async def _place(self) -> object:
+        """Take one of the caller's places, now or soon.
 
         Raises:
             MCPError: the others run on.
@@ -195,10 +197,7 @@ class CallerCalls:
             self._places.acquire_on_behalf_of_nowait(borrower)
         except anyio.WouldBlock:
             await self._wait(borrower)
-        try:
-            yield
-        finally:
-            self._places.release_on_behalf_of(borrower)
+        return borrower
 
     async def _wait(self, borrower: object) -> None:
         with self._calls.unfinished.entered(PATIENCE_SECONDS) as waiting:
