@@ -1,6 +1,6 @@
 """What tools take: the arguments that several share, written once and mixed in."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -17,6 +17,11 @@ class Arguments(BaseModel):
     region: Annotated[
         Region | None, BeforeValidator(parse_region), WithJsonSchema({"type": "string"})
     ] = Field(default=None, description="us, eu or in.")
+
+    def given(self, name: str) -> Any:
+        """One of the arguments by its name; None where this tool takes none of that name."""
+        # pydantic's own look-up of what is not there is slow.
+        return self.__dict__.get(name)
 
 
 class InProject(Arguments):

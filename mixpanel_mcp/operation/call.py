@@ -36,15 +36,13 @@ class Call:
         self.files = FilesRoot(files_root) if files_root else None
         self.progress = progress
         self.region: Region = arguments.region or self.connection.region
-        self.project_id: int | None = (
-            getattr(arguments, "project_id", None) or self.connection.project_id
-        )
+        self.project_id: int | None = arguments.given("project_id") or self.connection.project_id
         self.workspace_id: int | None = (
-            getattr(arguments, "workspace_id", None) or self.connection.workspace_id
+            arguments.given("workspace_id") or self.connection.workspace_id
         )
         self.cached_seconds: float | None = None
         """How old the oldest cached reply is that this call used."""
-        self._fresh: bool = getattr(arguments, "fresh", False)
+        self._fresh = bool(arguments.given("fresh"))
         self._reads: list[Request] = []
         self._guard = guard
         self._permits: dict[Request, Permit] = {}

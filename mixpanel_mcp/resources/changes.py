@@ -110,7 +110,7 @@ class Follower:
         if shelf is None:
             return
         if tool == "delete_export":
-            named = _entries_of([str(getattr(arguments, "id", ""))])
+            named = _entries_of([str(arguments.given("id"))])
             done = answer is not None and answer.status is Status.OK
             shelf.amend(remove=[each.key for each in named] if done else ())
         elif named:
@@ -141,7 +141,7 @@ def _subjects(
         return EXPORT_COLLECTION, exported
     names: Sequence[str] = ()
     if tool == "get_pipeline" and not found_no_pipeline(answer):
-        names = [str(getattr(arguments, "name", ""))]
+        names = [str(arguments.given("name"))]
     elif change and change.verb != "cancel":
         names = change.names
     return PIPELINE_COLLECTION, _entries_of(names)
@@ -172,5 +172,5 @@ def _named(request: Request) -> Sequence[str]:
 
 
 def _funnel(arguments: Arguments, place: Place) -> Entry:
-    key = str(getattr(arguments, "funnel_id", ""))
+    key = str(arguments.given("funnel_id"))
     return Entry(key, place.name_of(FUNNEL_COLLECTION, key) or key)

@@ -99,9 +99,11 @@ class Place:
 
     def is_meant_by(self, arguments: Arguments) -> bool:
         """Whether a call is about the project, view and region that the URIs stand for."""
-        return all(
-            getattr(arguments, field, None) in (None, getattr(self.connection, field))
-            for field in ("project_id", "workspace_id", "region")
+        ours = self.connection
+        return (
+            arguments.given("project_id") in (None, ours.project_id)
+            and arguments.given("workspace_id") in (None, ours.workspace_id)
+            and arguments.region in (None, ours.region)
         )
 
     def _shelf(

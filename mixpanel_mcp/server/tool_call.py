@@ -164,8 +164,8 @@ class _ToolCall:
         gate = Gate(
             connection=connection,
             policy=policy,
-            project_id=getattr(arguments, "project_id", None) or connection.project_id,
-            confirm=getattr(arguments, "confirm", False),
+            project_id=arguments.given("project_id") or connection.project_id,
+            confirm=bool(arguments.given("confirm")),
             asker=Asker(self._context, self._connected.pending, self._workshop.answer_seconds),
             entry=self._entry,
             secrets=self._secrets,
