@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from mixpanel_mcp.api.paths import readings
 from mixpanel_mcp.api.regions import Family
@@ -46,6 +47,8 @@ RULES: Mapping[Allowance, Rule] = {
     Allowance.PERSONAL_DATA: Rule(windows=[(1, SECOND)], calls="calls of the GDPR API"),
 }
 
+# Those of a day are few; what a passthrough call may send is without end.
+_PATHS = 256
 _QUERY_PATH = re.compile(r"/api/(query|2\.0)(/|$)")
 _EXPORT_PATH = re.compile(r"(/api/2\.0)?/export(/|$)")
 _PIPELINE_PATH = re.compile(r"(/api/2\.0)?/nessie(/|$)")
@@ -63,15 +66,20 @@ def allowances_of(request: Request) -> tuple[Allowance, ...]:
 
     A passthrough call can send any path to any host, so the host alone says too little.
     """
-    paths = readings(request.path)
+    return _allowances(request.method, request.family, request.path)
+
+
+@lru_cache(_PATHS)
+def _allowances(method: str, family: Family, path: str) -> tuple[Allowance, ...]:
+    paths = readings(path)
 
     def reads_as(pattern: re.Pattern[str]) -> bool:
-        return any(pattern.match(path) for path in paths)
+        return any(pattern.match(each) for each in paths)
 
     elsewhere = reads_as(_EXPORT_PATH) or reads_as(_PIPELINE_PATH)
-    is_query = (request.family is Family.QUERY or reads_as(_QUERY_PATH)) and not elsewhere
+    is_query = (family is Family.QUERY or reads_as(_QUERY_PATH)) and not elsewhere
     found = [Allowance.QUERIES] if is_query else []
     found += [allowance for allowance, pattern in _BY_PATH.items() if reads_as(pattern)]
-    if request.method == "PUT" and reads_as(_LOOKUP_PATH):
+    if method == "PUT" and reads_as(_LOOKUP_PATH):
         found.append(Allowance.LOOKUP_TABLES)
     return tuple(found)

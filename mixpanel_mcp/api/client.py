@@ -3,7 +3,7 @@
 import base64
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -217,8 +217,9 @@ class MixpanelClient:
         asked = retry_after_seconds(reply.headers, self.pacing.now()) if reply else None
         return pause_seconds(made, asked, self.pacing, request.retry)
 
-    @asynccontextmanager
-    async def _exchange(self, request: Request, seconds: float) -> AsyncGenerator["Response"]:
+    def _exchange(
+        self, request: Request, seconds: float
+    ) -> AbstractAsyncContextManager["Response"]:
         credential = self._credential(request)
         place = origin(self.connection, request.region, request.family)
         spans.note(_server_of(place))
@@ -228,8 +229,7 @@ class MixpanelClient:
         body = packer()(request.body) if request.compress else request.body
         headers = [*_headers(request), *credential]
         transport = self._upstream.transport()
-        async with transport.exchange(request.method, url, headers, body, seconds) as response:
-            yield response
+        return transport.exchange(request.method, url, headers, body, seconds)
 
     def _credential(self, request: Request) -> Pairs:
         match request.credential:

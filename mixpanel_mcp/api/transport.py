@@ -98,17 +98,18 @@ class Transport:
             AttemptFailedError: there is no reply, or (from `raw`) it broke off.
         """
         # Before the attempt ends: then it is known that nothing was sent.
-        opening = min(seconds * _OPENING_SHARE, _CONNECT_SECONDS)
-        timeout = httpx.Timeout(seconds, connect=opening, pool=seconds * _OPENING_SHARE)
+        patience = seconds * _OPENING_SHARE
+        opening = min(patience, _CONNECT_SECONDS)
+        timeout = {"connect": opening, "read": seconds, "write": seconds, "pool": patience}
         request = httpx.Request(
             method,
             _address(url),
             headers=headers,
             content=body or None,
-            extensions={"timeout": timeout.as_dict()},
+            extensions={"timeout": timeout},
         )
         try:
-            async with self._lanes.taken(timeout.pool or 0) as client:
+            async with self._lanes.taken(patience) as client:
                 response = await client.send(request, stream=True)
                 try:
                     yield Response(response.status_code, response.headers, response)
