@@ -127,7 +127,7 @@ class Shown:
         return self.line(text, LONGEST_VALUE)
 
     def data(self, value: object) -> object:
-        return value if self._harmless(value) else self._redact.data(clean_data(value))
+        return value if not value or self._harmless(value) else self._redact.data(clean_data(value))
 
     def bounded_data(self, value: object, limit: int) -> tuple[object, int]:
         """As `data`, then as `bounded`."""

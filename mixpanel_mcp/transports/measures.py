@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from time import perf_counter
 from typing import Any
 
@@ -56,22 +57,24 @@ class Measures:
 
     def __init__(self, shared: Shared, tool_prefix: str) -> None:
         self.sessions = 0
+        self._running = 0
         self._prefix = tool_prefix
         self._registry = registry = CollectorRegistry()
-        self._calls = Counter(
+        calls = Counter(
             "mixpanel_mcp_calls",
             "Tool calls that ended, by tool and outcome.",
             ["tool", "outcome"],
             registry=registry,
         )
-        self._seconds = Histogram(
+        seconds = Histogram(
             "mixpanel_mcp_call_seconds",
             "How long tool calls took.",
             ["tool"],
             buckets=_SECONDS,
             registry=registry,
         )
-        self._running = Gauge("mixpanel_mcp_calls_running", "Calls that run.", registry=registry)
+        running = Gauge("mixpanel_mcp_calls_running", "Calls that run.", registry=registry)
+        running.set_function(lambda: self._running)
         sessions = Gauge(
             "mixpanel_mcp_sessions", "Open sessions of the older protocols.", registry=registry
         )
@@ -81,7 +84,7 @@ class Measures:
         )
         for reason in Refusal:
             self._refused.labels(reason)
-        self._attempts = Counter(
+        attempts = Counter(
             "mixpanel_mcp_upstream_requests",
             "Requests to Mixpanel, by kind of host and status (or how else they ended).",
             ["family", "status"],
@@ -100,6 +103,9 @@ class Measures:
             registry=registry,
         )
         registry.register(_Budgets(shared))
+        # Looked up at every call, which the library does under a lock.
+        self._calls, self._seconds = cache(calls.labels), cache(seconds.labels)
+        self._attempts = cache(attempts.labels)
 
     @contextmanager
     def call(self, name: object) -> Generator[Measured]:
@@ -108,7 +114,7 @@ class Measures:
         if tool not in OPERATIONS:
             tool = "unknown"
         begun, measured, outcome = perf_counter(), Measured(), "ended"
-        self._running.inc()
+        self._running += 1
         try:
             yield measured
             outcome = _outcome(measured.result)
@@ -116,16 +122,16 @@ class Measures:
             outcome = "protocol_error"
             raise
         finally:
-            self._running.dec()
-            self._calls.labels(tool, outcome).inc()
-            self._seconds.labels(tool).observe(perf_counter() - begun)
+            self._running -= 1
+            self._calls(tool, outcome).inc()
+            self._seconds(tool).observe(perf_counter() - begun)
 
     def refused(self, reason: Refusal) -> None:
         self._refused.labels(reason).inc()
 
     def attempted(self, request: Request, ended: str, *, number: int) -> None:
         family = request.family.value
-        self._attempts.labels(family, _bounded_status(ended)).inc()
+        self._attempts(family, _bounded_status(ended)).inc()
         if number > 1:
             self._retries.labels(family).inc()
 
