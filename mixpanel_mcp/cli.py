@@ -16,17 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pydantic import SecretStr
-
 from mixpanel_mcp.commands.command_line import COMMANDS, parser, shown, unknown_argument
 from mixpanel_mcp.logs import log_to_stderr
 from mixpanel_mcp.sanitize import clean
 from mixpanel_mcp.settings import (
-    CONNECTION_PREFIX,
     HOSTING_NAMES,
     POLICY_NAMES,
     POLICY_PREFIX,
-    Connection,
     LogFormat,
     Policy,
     Protocol,
@@ -112,10 +108,11 @@ def _serve(options: argparse.Namespace, faults: Sequence[str]) -> None:
     _stop_without_tools(settings)
     with ExitStack() as running:
         if options.sandbox:
+            from mixpanel_mcp.sandbox_connection import sandbox_connection, shell_lines
+
             started = _start_sandbox(running)
-            settings = settings.with_connection(_sandbox_connection(started))
-            for line in _variables(started):
-                print(line, file=sys.stderr)
+            settings = settings.with_connection(sandbox_connection(started.base_url))
+            print(*shell_lines(started.base_url), sep="\n", file=sys.stderr)
         try:
             serve = _served(settings)
         except SettingsError as error:
@@ -188,20 +185,6 @@ def _as_given(options: argparse.Namespace, name: str) -> str:
     return f"{POLICY_PREFIX}{name.upper()}"
 
 
-def _sandbox_connection(started: "RunningSandbox") -> Connection:
-    from mixpanel_mcp import sandbox
-
-    return Connection(
-        name="sandbox",
-        username=sandbox.USERNAME,
-        password=SecretStr(sandbox.PASSWORD),
-        project_token=SecretStr(sandbox.TOKEN),
-        project_id=sandbox.PROJECT_ID,
-        base_url=started.base_url,
-        sandbox=True,
-    )
-
-
 def _start_sandbox(running: ExitStack, **options: Any) -> "RunningSandbox":
     from mixpanel_mcp import sandbox
 
@@ -211,23 +194,11 @@ def _start_sandbox(running: ExitStack, **options: Any) -> "RunningSandbox":
         _stop([str(error)])
 
 
-def _variables(started: "RunningSandbox") -> list[str]:
-    """The sandbox's settings, ready for a shell. Its secrets are printed on purpose."""
-    from mixpanel_mcp import sandbox
-
-    values = {
-        "USERNAME": sandbox.USERNAME,
-        "PASSWORD": sandbox.PASSWORD,
-        "PROJECT_TOKEN": sandbox.TOKEN,
-        "PROJECT_ID": sandbox.PROJECT_ID,
-        "BASE_URL": started.base_url,
-    }
-    return [f"export {CONNECTION_PREFIX}{name}={value}" for name, value in values.items()]
-
-
 def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
     if faults:
         _stop(faults)
+    from mixpanel_mcp.sandbox_connection import shell_lines
+
     # A container's first process does not end by SIGTERM unless it asks to be told.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Ctrl-C is the way to end it, also while it starts or stops.
@@ -240,7 +211,7 @@ def _sandbox(options: argparse.Namespace, faults: Sequence[str]) -> None:
             id_merge=options.id_merge,
             limits=options.limits,
         )
-        print(*_variables(started), sep="\n", flush=True)
+        print(*shell_lines(started.base_url), sep="\n", flush=True)
         print("# The sandbox runs until you press Ctrl-C.", file=sys.stderr)
         started.wait()
 

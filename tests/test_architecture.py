@@ -18,6 +18,7 @@ FLOORS = [
     "commands",
     "doctor",
     "catalog",
+    "sandbox_connection",
     "tracing",
     "transports",
     "server",
@@ -45,7 +46,7 @@ LEAVES = {
     "files",
     "analytics",
 }
-SANDBOX_USERS = {"cli", "demo"}
+SANDBOX_USERS = {"cli", "demo", "sandbox_connection"}
 HTTP_ROOMS = {"api"}
 MCP_ROOMS = {
     "server",
